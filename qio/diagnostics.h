@@ -1,0 +1,58 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/diagnostics.h
+//
+// Where qio says what no caller is there to be told: work lost with its
+// executor, a watch disarmed because nobody looked at its hang-up, a pool that
+// waits for a stuck worker. One function per executor or pool, set by the
+// program; by default a line on standard error.
+
+#ifndef QIO_DIAGNOSTICS_H_
+#define QIO_DIAGNOSTICS_H_
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "qio/config.h"
+
+namespace qio::inline QIO_ABI {
+
+// Receives one sentence, without a line end. It must not throw; `user` is what
+// was set beside it and has to outlive the executor or pool.
+//
+// Affinity:  owning loop for an executor's, any thread for a pool's.
+using DiagnosticsFunction = void (*)(void* user, std::string_view sentence);
+
+// A diagnostics function with its first argument.
+struct Diagnostics {
+  inline static void WriteToStderr(void*, std::string_view sentence) {
+    std::string line(sentence);
+    line += '\n';
+    // Nobody is there to be told that this write failed.
+    if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+  }
+
+  void Report(std::string_view sentence) const { function(user, sentence); }
+
+  DiagnosticsFunction function = &WriteToStderr;
+  void* user = nullptr;
+};
+
+namespace internal_diagnostics {
+
+// Ends the program with one sentence: a contract is broken and going on would
+// corrupt memory.
+[[noreturn]] inline void Die(std::string_view sentence) {
+  Diagnostics::WriteToStderr(nullptr, sentence);
+  std::abort();
+}
+
+}  // namespace internal_diagnostics
+
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_DIAGNOSTICS_H_

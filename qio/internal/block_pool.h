@@ -1,0 +1,131 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/internal/block_pool.h
+//
+// Recycled memory of one loop. In steady state nothing is allocated: what a
+// task, a post, a watch or a timer gives back is what the next one gets.
+
+#ifndef QIO_INTERNAL_BLOCK_POOL_H_
+#define QIO_INTERNAL_BLOCK_POOL_H_
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "qio/config.h"
+
+namespace qio::inline QIO_ABI {
+namespace internal_block_pool {
+
+// Blocks of 64, 128, 256 and 512 bytes, each size from slabs that are freed
+// with the pool; what is larger is allocated and freed one by one.
+//
+// Affinity:  owning loop, all of it.
+// Errors:    Allocate() throws std::bad_alloc and leaves everything as it was.
+class BlockPool {
+ public:
+  // Every block is aligned to a cache line.
+  static constexpr std::size_t kAlignment = 64;
+
+  BlockPool() = default;
+  BlockPool(const BlockPool&) = delete;
+  BlockPool& operator=(const BlockPool&) = delete;
+  ~BlockPool() {
+    while (slabs_ != nullptr) {
+      Slab* slab = slabs_;
+      slabs_ = slab->next;
+      ::operator delete(slab, std::align_val_t{kAlignment});
+    }
+  }
+
+  void* Allocate(std::size_t size) {
+    if (size > kLargest) {
+      return ::operator new(size, std::align_val_t{kAlignment});
+    }
+    Block*& free = free_[ClassOf(size)];
+    if (free == nullptr) [[unlikely]] Refill(ClassOf(size));
+    Block* block = free;
+    free = block->next;
+    return block;
+  }
+
+  // `size` is what was asked for.
+  void Free(void* memory, std::size_t size) noexcept {
+    if (size > kLargest) {
+      ::operator delete(memory, std::align_val_t{kAlignment});
+      return;
+    }
+    Block*& free = free_[ClassOf(size)];
+    free = ::new (memory) Block{free};
+  }
+
+  // A slab of `count` blocks of `size` bytes that are never given back here;
+  // for a caller that recycles them itself.
+  void* AllocateSlab(std::size_t size, std::size_t count) {
+    void* memory = ::operator new(kAlignment + size * count,
+                                  std::align_val_t{kAlignment});
+    slabs_ = ::new (memory) Slab{slabs_};
+    return static_cast<std::byte*>(memory) + kAlignment;
+  }
+
+ private:
+  struct Block {
+    Block* next;
+  };
+  struct Slab {
+    Slab* next;
+  };
+
+  static constexpr std::size_t kClasses = 4;
+  static constexpr std::size_t kLargest = kAlignment << (kClasses - 1);
+  static constexpr std::size_t kSlabBytes = 8192;
+
+  static constexpr std::size_t ClassOf(std::size_t size) noexcept {
+    return size <= kAlignment
+               ? 0
+               : static_cast<std::size_t>(
+                     std::bit_width((size - 1) / kAlignment));
+  }
+
+  void Refill(std::size_t size_class) {
+    const std::size_t size = kAlignment << size_class;
+    const std::size_t count = kSlabBytes / size;
+    auto* at = static_cast<std::byte*>(AllocateSlab(size, count));
+    for (std::size_t i = 0; i < count; ++i, at += size) Free(at, size);
+  }
+
+  std::array<Block*, kClasses> free_{};
+  Slab* slabs_ = nullptr;
+};
+
+// An object in a block. Throws what the constructor throws; the block is back
+// then.
+template <class T, class... Args>
+T* New(BlockPool& pool, Args&&... args) {
+  static_assert(alignof(T) <= BlockPool::kAlignment,
+                "qio: a callback must not be aligned beyond a cache line");
+  struct Guard {
+    ~Guard() {
+      if (memory != nullptr) pool.Free(memory, sizeof(T));
+    }
+    BlockPool& pool;
+    void* memory;
+  } guard{pool, pool.Allocate(sizeof(T))};
+  T* object = ::new (guard.memory) T(std::forward<Args>(args)...);
+  guard.memory = nullptr;
+  return object;
+}
+
+template <class T>
+void Delete(BlockPool& pool, T* object) noexcept {
+  object->~T();
+  pool.Free(object, sizeof(T));
+}
+
+}  // namespace internal_block_pool
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_INTERNAL_BLOCK_POOL_H_

@@ -1,0 +1,213 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/internal/loop_core.h
+//
+// The part of a loop that others may touch: its mailbox, its wake-up and the
+// memory of its tasks. It outlives the executor until whatever was out then,
+// a running worker or a LoopRef, is back.
+
+#ifndef QIO_INTERNAL_LOOP_CORE_H_
+#define QIO_INTERNAL_LOOP_CORE_H_
+
+#include <sched.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+
+#include "qio/config.h"
+#include "qio/internal/block_pool.h"
+#include "qio/internal/mailbox.h"
+#include "qio/internal/sys.h"
+
+namespace qio::inline QIO_ABI {
+
+class Reactor;
+
+namespace internal_loop_core {
+
+using internal_mailbox::Mailbox;
+using internal_mailbox::Node;
+
+class LoopCore {
+ public:
+  explicit LoopCore(int wake_fd) noexcept
+      : wake_fd_(wake_fd), id_(internal_sys::MonotonicNs()) {}
+  LoopCore(const LoopCore&) = delete;
+  LoopCore& operator=(const LoopCore&) = delete;
+
+  // ---- Any thread.
+
+  // Queues `node` for the loop and wakes it if it sleeps. False: the executor
+  // is gone and the node still the caller's.
+  bool Post(Node* node) noexcept {
+    switch (mailbox_.Push(node)) {
+      case Mailbox::Pushed::kQueued:
+        return true;
+      case Mailbox::Pushed::kMustWake:
+        Wake();
+        return true;
+      case Mailbox::Pushed::kClosed:
+        break;
+    }
+    return false;
+  }
+
+  // What was out when the executor went away has come back. The last one
+  // frees the core: nothing of it may be touched after this call.
+  void Returned() noexcept {
+    // Pairs with Retire(): the memory is freed after everybody's last use.
+    if (stragglers_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  // Makes the loop's descriptor readable. Async-signal-safe.
+  void WriteWake() noexcept {
+    const std::uint64_t one = 1;
+    // EAGAIN: the counter is full, so the loop is awake or will be.
+    while (internal_sys::Write(wake_fd_, &one, sizeof one) < 0 &&
+           errno == EINTR) {
+    }
+  }
+
+  bool closed() const noexcept { return mailbox_.closed(); }
+
+  // A LoopRef was copied, or has ended.
+  void AddRef() noexcept {
+    refs_.fetch_add(kOneRef, std::memory_order_relaxed);
+  }
+  void DropRef() noexcept {
+    std::uint64_t word = refs_.load(std::memory_order_relaxed);
+    std::uint64_t next;
+    do {
+      next = word - kOneRef;
+      if (next == 0) next = kNoteOut;
+      // Release: what this thread did through its reference is done before
+      // the loop, or whoever frees the core, sees that it is gone.
+    } while (!refs_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
+    if (word == kOneRef && !Post(&note_)) Returned();
+  }
+
+  // ---- Owning loop.
+
+  // The first reference of an episode is noted at the loop, which counts it as
+  // outstanding until the note about the last one has arrived.
+  // True: the loop holds no episode yet and has to begin one.
+  bool AddRefOnLoop() noexcept {
+    AddRef();
+    if (episode_) return false;
+    episode_ = true;
+    return true;
+  }
+  // True: the episode is over. False: a new reference was made meanwhile.
+  bool NoteArrived() noexcept {
+    const std::uint64_t before =
+        refs_.fetch_and(~kNoteOut, std::memory_order_acq_rel);
+    if (before != kNoteOut) return false;
+    episode_ = false;
+    return true;
+  }
+  // `run` is called when the note about the last LoopRef arrives.
+  void set_note(Node::Run* run) noexcept { note_.run = run; }
+  static LoopCore& FromNote(Node* note) noexcept {
+    return static_cast<Note*>(note)->core;
+  }
+
+  // Makes the loop's descriptor readable, as a foreign waker would.
+  void Kick() noexcept {
+    ++wakes_;
+    WriteWake();
+  }
+
+  int Take(internal_mailbox::NodeQueue& queue) noexcept {
+    const int wakers = mailbox_.Take(queue);
+    wakes_ += wakers;
+    return wakers;
+  }
+
+  // Refuses mail from now on, waits for wakers that are between their push and
+  // their write, and moves what came in time to `queue`.
+  void Close(internal_mailbox::NodeQueue& queue) noexcept {
+    wakes_ += mailbox_.Close(queue);
+    while (wakes_read_ < wakes_) {
+      if (!ReadWakes()) ::sched_yield();
+    }
+  }
+
+  // Takes the count out of the eventfd, so that poll(2) can wait for the next
+  // write. False: it was zero.
+  bool ReadWakes() noexcept {
+    std::uint64_t count = 0;
+    if (internal_sys::Read(wake_fd_, &count, sizeof count) !=
+        static_cast<ssize_t>(sizeof count)) {
+      return false;
+    }
+    wakes_read_ += count;
+    return true;
+  }
+
+  // The executor gives the core up while `out` things are not back.
+  void Retire(std::int64_t out) noexcept {
+    if (stragglers_.fetch_add(out, std::memory_order_acq_rel) + out == 0) {
+      delete this;
+    }
+  }
+
+  Mailbox& mailbox() noexcept { return mailbox_; }
+  int wake_fd() const noexcept { return wake_fd_; }
+  std::uint64_t id() const noexcept { return id_; }
+  internal_block_pool::BlockPool& blocks() noexcept { return blocks_; }
+
+  // Null once the executor is gone.
+  Reactor* reactor() const noexcept { return reactor_; }
+  void set_reactor(Reactor* reactor) noexcept { reactor_ = reactor; }
+
+  // Called by a waker before it wakes, on its thread: a host that may end its
+  // run when idle (Asio) learns that it must not.
+  void set_before_wake(void (*hook)(void*) noexcept, void* argument) noexcept {
+    before_wake_ = hook;
+    before_wake_argument_ = argument;
+  }
+
+ private:
+  // refs_: how many LoopRefs there are, times two, and in bit 0 whether the
+  // note about the last one is on its way to the loop. Bit 0 is set by whoever
+  // drops the last reference, cleared by the loop.
+  static constexpr std::uint64_t kNoteOut = 1;
+  static constexpr std::uint64_t kOneRef = 2;
+
+  void Wake() noexcept {
+    if (before_wake_ != nullptr) before_wake_(before_wake_argument_);
+    WriteWake();
+  }
+
+  Mailbox mailbox_;
+
+  const int wake_fd_;
+  void (*before_wake_)(void*) noexcept = nullptr;
+  void* before_wake_argument_ = nullptr;
+
+  alignas(64) std::atomic<std::uint64_t> refs_{0};
+  // What is still out when the executor is gone. Below zero while some came
+  // back before the executor had counted them.
+  std::atomic<std::int64_t> stragglers_{0};
+  struct Note : Node {
+    explicit Note(LoopCore& c) noexcept : core(c) {}
+    LoopCore& core;
+  };
+  Note note_{*this};
+
+  // Owning loop.
+  alignas(64) Reactor* reactor_ = nullptr;
+  const std::uint64_t id_;
+  std::uint64_t wakes_ = 0;       // Wake-ups that were announced,
+  std::uint64_t wakes_read_ = 0;  // and those read back out of the eventfd.
+  bool episode_ = false;
+  internal_block_pool::BlockPool blocks_;
+};
+
+}  // namespace internal_loop_core
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_INTERNAL_LOOP_CORE_H_

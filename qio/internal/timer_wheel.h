@@ -1,0 +1,188 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/internal/timer_wheel.h
+//
+// Timers by the millisecond: a hierarchical wheel whose levels are chosen by
+// the highest bit in which a deadline differs from now. Arming and cancelling
+// cost the same at any population, and timers of one millisecond keep the
+// order in which they were armed.
+
+#ifndef QIO_INTERNAL_TIMER_WHEEL_H_
+#define QIO_INTERNAL_TIMER_WHEEL_H_
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+#include "qio/config.h"
+
+namespace qio::inline QIO_ABI {
+namespace internal_timer_wheel {
+
+// A member of a circular list; alone it points at itself.
+struct Link {
+  Link* prev = this;
+  Link* next = this;
+
+  Link() = default;
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  bool linked() const noexcept { return next != this; }
+  void Unlink() noexcept {
+    prev->next = next;
+    next->prev = prev;
+    prev = next = this;
+  }
+  // Links `node` at the end of the list whose head this is.
+  void PushBack(Link& node) noexcept {
+    node.prev = prev;
+    node.next = this;
+    prev->next = &node;
+    prev = &node;
+  }
+  // Moves all of `from` to the end of this list.
+  void TakeAll(Link& from) noexcept {
+    if (!from.linked()) return;
+    from.next->prev = prev;
+    prev->next = from.next;
+    from.prev->next = this;
+    prev = from.prev;
+    from.prev = from.next = &from;
+  }
+};
+
+// What is in a wheel. The owner keeps it in place while it is linked.
+struct WheelNode : Link {
+  std::uint64_t tick = 0;  // The millisecond in which it is due.
+  std::uint8_t level = 0;
+  std::uint8_t slot = 0;
+};
+
+class TimerWheel {
+ public:
+  using Tick = std::uint64_t;
+  static constexpr Tick kNever = std::numeric_limits<Tick>::max();
+
+  explicit TimerWheel(Tick now) : now_(now) {}
+
+  // `node` must not be linked. A tick that is not in the future is due at the
+  // next Advance(), whatever its argument.
+  void Arm(WheelNode& node, Tick tick) noexcept {
+    node.tick = tick;
+    if (tick <= now_) {
+      node.level = kDue;
+      due_.PushBack(node);
+      return;
+    }
+    // Past the last level it waits in the farthest slot, and is armed again
+    // from there.
+    const Tick far = now_ | kSpan;
+    if (tick > far) tick = far;
+    const int level = (63 - std::countl_zero((tick ^ now_) | kSlotMask)) /
+                      kSlotBits;
+    node.level = static_cast<std::uint8_t>(level);
+    node.slot = static_cast<std::uint8_t>((tick >> (level * kSlotBits)) &
+                                          kSlotMask);
+    slots_[node.level][node.slot].PushBack(node);
+    occupied_[node.level] |= Tick{1} << node.slot;
+  }
+
+  // `node` must be linked here.
+  void Cancel(WheelNode& node) noexcept {
+    node.Unlink();
+    if (node.level != kDue && !slots_[node.level][node.slot].linked()) {
+      occupied_[node.level] &= ~(Tick{1} << node.slot);
+    }
+  }
+
+  // The tick at which Advance() next has something to do, at the latest the
+  // tick of the earliest timer. kNever if there is none; 0 if one is due.
+  Tick NextTick() const noexcept {
+    return due_.linked() ? 0 : NextTickOfSlots();
+  }
+
+  // Makes due what is due at `now`, earliest first.
+  void Advance(Tick now) noexcept {
+    for (;;) {
+      const Tick next = NextTickOfSlots();
+      if (next > now) break;
+      now_ = next;
+      Cascade();
+    }
+    if (now > now_) now_ = now;
+  }
+
+  // Moves the timers that are due to the end of `list`, in order.
+  void TakeDue(Link& list) noexcept { list.TakeAll(due_); }
+
+  // Any timer at all, unlinked, or null: for emptying the wheel.
+  WheelNode* PopAny() noexcept {
+    for (int level = 0; level < kLevels; ++level) {
+      if (occupied_[level] == 0) continue;
+      auto* node = static_cast<WheelNode*>(
+          slots_[level][std::countr_zero(occupied_[level])].next);
+      Cancel(*node);
+      return node;
+    }
+    if (!due_.linked()) return nullptr;
+    auto* node = static_cast<WheelNode*>(due_.next);
+    node->Unlink();
+    return node;
+  }
+
+  Tick now() const noexcept { return now_; }
+
+ private:
+  static constexpr int kSlotBits = 6;
+  static constexpr int kLevels = 7;
+  static constexpr Tick kSlotMask = (Tick{1} << kSlotBits) - 1;
+  // 2^42 milliseconds are 139 years.
+  static constexpr Tick kSpan = (Tick{1} << (kSlotBits * kLevels)) - 1;
+  // In place of a level: in the list of what is due.
+  static constexpr std::uint8_t kDue = kLevels;
+
+  Tick NextTickOfSlots() const noexcept {
+    for (int level = 0; level < kLevels; ++level) {
+      if (occupied_[level] == 0) continue;
+      // All slots in use are past now's own slot of that level, so the lowest
+      // bit is the earliest; and a lower level is earlier than a higher one.
+      const Tick slot =
+          static_cast<Tick>(std::countr_zero(occupied_[level]));
+      const int shift = level * kSlotBits;
+      return (now_ >> (shift + kSlotBits) << (shift + kSlotBits)) |
+             slot << shift;
+    }
+    return kNever;
+  }
+
+  // now_ has just entered a slot of some level: its timers go further down,
+  // those of this very millisecond become due.
+  void Cascade() noexcept {
+    for (int level = kLevels - 1; level >= 0; --level) {
+      const auto slot = static_cast<std::size_t>(
+          (now_ >> (level * kSlotBits)) & kSlotMask);
+      if ((occupied_[level] & (Tick{1} << slot)) == 0) continue;
+      occupied_[level] &= ~(Tick{1} << slot);
+      Link moved;
+      moved.TakeAll(slots_[level][slot]);
+      while (moved.linked()) {
+        auto* node = static_cast<WheelNode*>(moved.next);
+        node->Unlink();
+        Arm(*node, node->tick);
+      }
+    }
+  }
+
+  Tick now_;
+  std::array<Tick, kLevels> occupied_{};
+  std::array<std::array<Link, kSlotMask + 1>, kLevels> slots_;
+  Link due_;
+};
+
+}  // namespace internal_timer_wheel
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_INTERNAL_TIMER_WHEEL_H_

@@ -1,0 +1,961 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/reactor.h
+//
+// For authors of executors. The Reactor is everything about a loop that does
+// not depend on whose loop it is: one epoll set, one wake-up descriptor, the
+// mailbox, timers and watches. Its epoll descriptor is itself pollable, so a
+// host needs to do five things:
+//
+//   1. call Park() before it sleeps (false: do not sleep),
+//   2. call Unpark() after it slept,
+//   3. when poll_fd() is readable, or HasWork(): PollDescriptors(0), then
+//      RunQueued(),
+//   4. after Enter(), if HasWork(), Kick() so that it looks again,
+//   5. if it stops when idle: keep running while outstanding() is not zero.
+//
+// An executor derives from ReactorHost<E>, which owns the reactor and the
+// witness. executors/README.md walks through one.
+
+#ifndef QIO_REACTOR_H_
+#define QIO_REACTOR_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "qio/condition.h"
+#include "qio/config.h"
+#include "qio/diagnostics.h"
+#include "qio/internal/adaptive_spin.h"
+#include "qio/internal/loop_core.h"
+#include "qio/internal/mailbox.h"
+#include "qio/internal/sys.h"
+#include "qio/internal/timer_wheel.h"
+#include "qio/on_loop.h"
+#include "qio/owned_fd.h"
+#include "qio/status.h"
+#include "qio/worker_pool.h"
+#include "qio/workers.h"
+
+namespace qio::inline QIO_ABI {
+
+class Reactor;
+
+namespace internal_reactor {
+
+using internal_loop_core::LoopCore;
+using internal_mailbox::Node;
+using internal_timer_wheel::Link;
+
+// One watch, in place for as long as it is armed; of a Watch or of a socket.
+struct WatchNode {
+  WatchNode* prev = nullptr;
+  WatchNode* next = nullptr;
+  int fd = -1;  // -1: not armed.
+  Condition wanted = Condition::kNone;
+  // Calls in a row after which an error or a hang-up still stood (WA-08).
+  std::uint8_t standing = 0;
+  // The batch in which it was armed: it has no part in that batch's events.
+  std::uint64_t armed_in = 0;
+  void (*ready)(WatchNode*, Condition, void* on) = nullptr;
+  // The executor goes away: destroy the callback. The node stays its owner's.
+  void (*closed)(WatchNode*) noexcept = nullptr;
+};
+
+struct TimerNode : internal_timer_wheel::WheelNode {
+  std::int64_t deadline_ns = 0;
+  void (*fire)(TimerNode*, void* on) = nullptr;
+  void (*closed)(TimerNode*) noexcept = nullptr;
+};
+
+// What net/ keeps at a reactor: made on first use, destroyed with it.
+struct Extension {
+  virtual ~Extension() = default;
+};
+
+// Reaches the reactor behind a witness; for the library's own templates.
+struct Access;
+
+}  // namespace internal_reactor
+
+// Which of an executor's two kinds of workers: a slow name server must not
+// keep file I/O waiting, nor the other way round (TK-19).
+enum class Lane : std::uint8_t { kDefault, kDns };
+
+// The descriptors and the memory of a reactor, made before it so that a
+// failure is a Status.
+struct ReactorParts {
+  enum class Timing {
+    kTimeouts,  // The host sleeps no longer than TimeoutMs().
+    kTimerFd,   // The host cannot: a timerfd in the epoll set wakes it.
+  };
+
+  // Errors:  of epoll_create1(2), eventfd(2), timerfd_create(2), epoll_ctl(2);
+  //          nothing is left open then.
+  static absl::StatusOr<ReactorParts> Create(Timing timing);
+
+  OwnedFd epoll;
+  OwnedFd wake;
+  OwnedFd timer;  // Only with kTimerFd.
+  std::unique_ptr<internal_loop_core::LoopCore> core;
+};
+
+// Affinity:  owning loop, all of it, unless a function says otherwise.
+class Reactor {
+ public:
+  using Node = internal_reactor::Node;
+  using WatchNode = internal_reactor::WatchNode;
+  using TimerNode = internal_reactor::TimerNode;
+
+  // How many queued calls and timers one turn runs before the descriptors, and
+  // the host's other sources, have their turn: some 20 microseconds of small
+  // calls, while one look at the descriptors costs about one.
+  static constexpr int kBudget = 256;
+
+  // What a host tells its reactor about itself.
+  struct Host {
+    const char* kind;  // "epoll": what reports call the loop.
+    void* executor;
+    void* witness;  // An OnLoop<E>*, for E's callbacks.
+    // Whether another thread is on the loop now. Any thread.
+    bool (*runs_elsewhere)(const void* executor) noexcept;
+    // Makes the workers of a lane, when they are first needed.
+    std::shared_ptr<Workers> (*make_workers)(Lane lane);
+  };
+
+  Reactor(ReactorParts parts, Host host) noexcept;
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  ~Reactor() { Close(); }
+
+  // ---- For hosts.
+
+  // Readable when there is something to do. Stays the reactor's.
+  int poll_fd() const noexcept { return epoll_.get(); }
+
+  // There are calls to be made without looking at any descriptor or clock.
+  bool HasMail() const noexcept {
+    return !queue_.empty() || firing_.linked() || !core_->mailbox().empty();
+  }
+
+  // The same, or a timer is due.
+  bool HasWork() const noexcept {
+    return HasMail() || (timers_ != 0 && TimeoutMs() == 0);
+  }
+
+  // To be called before sleeping: hands over the work that was started and
+  // gets ready to be woken. False: there is mail, do not sleep.
+  bool Park() noexcept;
+
+  // To be called when awake. Being parked while awake costs a poster one
+  // write; being unparked while asleep would lose its wake-up.
+  void Unpark() noexcept { core_->mailbox().Unpark(); }
+
+  // How long the host may sleep, in milliseconds, rounded up; -1: for ever.
+  int TimeoutMs() const noexcept;
+
+  // Looks at the mailbox for a while instead of sleeping, if a worker is out
+  // and it pays. True: there is mail.
+  bool Spin() noexcept;
+
+  // Waits for descriptors, unparks, and calls the watches of those that are
+  // ready. Re-entrant. May throw what a callback throws: what else was ready
+  // is found again the next time.
+  void PollDescriptors(int timeout_ms);
+
+  // Fires timers that are due and makes queued calls, kBudget of each at most,
+  // then hands over the work that was started. Re-entrant; may throw what a
+  // callback throws, after which the rest of the queue is as it was.
+  void RunQueued();
+
+  // Makes poll_fd() readable. Any number of kicks costs one look.
+  void Kick() noexcept { core_->Kick(); }
+
+  // The same from any thread or a signal handler, while the executor lives.
+  void KickFromAnywhere() noexcept { core_->WriteWake(); }
+
+  // Hands over the work that was started: at the end of Enter(), since nobody
+  // may run the loop for a while.
+  void FlushWork() noexcept;
+
+  // What keeps a loop running that stops when idle: started tasks, armed
+  // watches and timers, queued calls, live LoopRefs.
+  std::int64_t outstanding() const noexcept {
+    return tasks_ + watches_ + timers_ + calls_ + refs_;
+  }
+
+  // Ends it all: no callback starts any more, captures are destroyed here and
+  // now, running workers are asked to stop, and what was lost is reported
+  // (EX-10). A second call does nothing.
+  //
+  // Affinity:  the thread that destroys the executor; nobody else is on the
+  //            loop.
+  void Close() noexcept;
+
+  // A program's test clock in place of the monotonic one.
+  void set_virtual_now_ns(std::int64_t now_ns) noexcept {
+    virtual_now_ns_ = now_ns;
+  }
+
+  // Called on any thread by whoever is about to wake the loop.
+  void set_before_wake(void (*hook)(void*) noexcept, void* argument) noexcept {
+    core_->set_before_wake(hook, argument);
+  }
+
+  // How often, at most, to look at the mailbox before sleeping while a worker
+  // is out; 0 never spins.
+  void set_spin_limit(std::uint32_t pauses_max) noexcept {
+    spin_.set_limit_max(pauses_max);
+  }
+
+  void set_diagnostics(Diagnostics diagnostics) noexcept {
+    diagnostics_ = diagnostics;
+  }
+  const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
+
+ private:
+  friend struct internal_reactor::Access;
+
+  using LoopCore = internal_reactor::LoopCore;
+
+  // A descriptor number and its watches. The generation tells one use of a
+  // number from the next.
+  struct Descriptor {
+    WatchNode* first = nullptr;
+    WatchNode* last = nullptr;
+    std::uint32_t generation = 0;
+    Condition interest = Condition::kNone;  // What the kernel was told.
+  };
+
+  // Where a walk over a descriptor's watches goes on: a watch that is removed
+  // meanwhile is taken out of every walk.
+  struct Cursor {
+    Cursor(Reactor& r, WatchNode* first) noexcept
+        : reactor(r), next(first), outer(r.cursors_) {
+      r.cursors_ = this;
+    }
+    Cursor(const Cursor&) = delete;
+    Cursor& operator=(const Cursor&) = delete;
+    ~Cursor() { reactor.cursors_ = outer; }
+
+    Reactor& reactor;
+    WatchNode* next;
+    Cursor* outer;
+  };
+
+  static constexpr int kEventsMax = 64;
+  static constexpr int kChainMax = 32;
+  static constexpr std::uint8_t kStandingMax = 16;
+  static constexpr Condition kAlways = Condition::kErr | Condition::kHup;
+  static constexpr std::int64_t kNsPerTick = 1'000'000;
+
+  // ---- For the library's templates, through Access.
+
+  // Arms `node` for `wanted` on `fd`. Returns 0, or the errno for which it is
+  // not armed.
+  int AddWatch(WatchNode& node, int fd, Condition wanted) noexcept;
+  // Takes effect before the next poll, also for events already taken from the
+  // kernel. Returns 0 or an errno; the old interest stands then.
+  int SetInterest(WatchNode& node, Condition wanted) noexcept;
+  // Not armed: does nothing.
+  void RemoveWatch(WatchNode& node) noexcept;
+
+  void ArmTimer(TimerNode& node, std::int64_t deadline_ns) noexcept;
+  void CancelTimer(TimerNode& node) noexcept;
+  std::int64_t NowNs() const noexcept {
+    return virtual_now_ns_ >= 0 ? virtual_now_ns_
+                                : internal_sys::MonotonicNs();
+  }
+
+  // Queues a call from the loop itself: no atomics, no system call.
+  void Defer(Node& node) noexcept { queue_.Append(&node); }
+
+  // Starts work of a task; it is handed over in chains.
+  void StartWork(internal_workers::Work& work, Workers& workers) noexcept;
+
+  Workers& workers(Lane lane);
+  void UseWorkers(Lane lane, std::shared_ptr<Workers> workers) noexcept;
+
+  // Ends the program if another thread is on the loop. Only in checked builds.
+  void CheckMayTouch(const char* what) const noexcept;
+
+  void Dispatch(const struct epoll_event* events, int count);
+  void CallWatches(int fd, std::uint32_t generation, Condition happened,
+                   std::uint64_t batch);
+  void DisarmIfStanding(WatchNode& node) noexcept;
+  void Unlink(WatchNode& node) noexcept;
+  void Orphan(int fd) noexcept;
+  void FireTimers();
+  void ArmTimerFd() noexcept;
+  TimerNode* PopAnyTimer() noexcept;
+  void ReportLosses(std::int64_t tasks, std::int64_t watches,
+                    std::int64_t timers) const noexcept;
+
+  static Condition InterestOf(const Descriptor& descriptor) noexcept;
+  static epoll_event EventOf(int fd, const Descriptor& descriptor,
+                             Condition interest) noexcept;
+
+  OwnedFd epoll_;
+  OwnedFd wake_;
+  OwnedFd timer_fd_;
+  LoopCore* core_;  // Null once closed.
+  const Host host_;
+
+  internal_mailbox::NodeQueue queue_;
+  std::vector<Descriptor> descriptors_;
+  Cursor* cursors_ = nullptr;
+  std::uint64_t batch_ = 0;  // Numbers the calls of Dispatch().
+
+  internal_timer_wheel::TimerWheel wheel_;
+  internal_reactor::Link firing_;  // Due, and taken out of the wheel.
+  std::uint64_t timer_fd_tick_ = 0;  // 0: not set.
+  std::int64_t virtual_now_ns_ = -1;
+
+  // Work that was started and not yet handed over, oldest first.
+  internal_workers::Work* chain_first_ = nullptr;
+  internal_workers::Work* chain_last_ = nullptr;
+  int chain_size_ = 0;
+  Workers* chain_to_ = nullptr;
+  std::array<std::shared_ptr<Workers>, 2> lanes_;
+  internal_adaptive_spin::AdaptiveSpin spin_;
+
+  // Outstanding, by kind.
+  std::int64_t tasks_ = 0;
+  std::int64_t watches_ = 0;
+  std::int64_t timers_ = 0;
+  std::int64_t calls_ = 0;
+  std::int64_t refs_ = 0;  // 1 while LoopRefs are alive.
+  std::int64_t calls_lost_ = 0;  // Destroyed un-invoked by Close().
+  // What keeps the core's memory alive: tasks whose result is to come from
+  // elsewhere, and objects that own a block of it.
+  std::int64_t in_flight_ = 0;
+  std::int64_t blocks_held_ = 0;
+
+  // Of qio/task.h, which the reactor knows nothing else of.
+  void* free_tasks_ = nullptr;
+  internal_reactor::Link tasks_list_;
+  internal_reactor::Link scopes_;
+  void (*abandon_tasks_)(Reactor&) noexcept = nullptr;
+
+  std::unique_ptr<internal_reactor::Extension> extension_;
+  Diagnostics diagnostics_;
+};
+
+namespace internal_reactor {
+
+struct Access {
+  template <class E>
+  static Reactor& Of(OnLoop<E>& on) noexcept {
+    return on.executor().ReactorHost<E>::reactor();
+  }
+  template <class E>
+  static LoopCore& CoreOf(OnLoop<E>& on) noexcept {
+    return *Of(on).core_;
+  }
+
+  static LoopCore* core(Reactor& r) noexcept { return r.core_; }
+  static void* witness(const Reactor& r) noexcept { return r.host_.witness; }
+
+  static int AddWatch(Reactor& r, WatchNode& node, int fd,
+                      Condition wanted) noexcept {
+    return r.AddWatch(node, fd, wanted);
+  }
+  static int SetInterest(Reactor& r, WatchNode& node,
+                         Condition wanted) noexcept {
+    return r.SetInterest(node, wanted);
+  }
+  static void RemoveWatch(Reactor& r, WatchNode& node) noexcept {
+    r.RemoveWatch(node);
+  }
+  static void ArmTimer(Reactor& r, TimerNode& node, std::int64_t ns) noexcept {
+    r.ArmTimer(node, ns);
+  }
+  static void CancelTimer(Reactor& r, TimerNode& node) noexcept {
+    r.CancelTimer(node);
+  }
+  static std::int64_t NowNs(const Reactor& r) noexcept { return r.NowNs(); }
+  static void Defer(Reactor& r, Node& node) noexcept { r.Defer(node); }
+  static void StartWork(Reactor& r, internal_workers::Work& work,
+                        Workers& workers) noexcept {
+    r.StartWork(work, workers);
+  }
+  static void FlushWork(Reactor& r) noexcept { r.FlushWork(); }
+  static Workers& workers(Reactor& r, Lane lane) { return r.workers(lane); }
+  static void CheckMayTouch(const Reactor& r, const char* what) noexcept {
+    r.CheckMayTouch(what);
+  }
+
+  static internal_mailbox::NodeQueue& queue(Reactor& r) noexcept {
+    return r.queue_;
+  }
+  static std::int64_t& tasks(Reactor& r) noexcept { return r.tasks_; }
+  static std::int64_t& calls(Reactor& r) noexcept { return r.calls_; }
+  static std::int64_t& calls_lost(Reactor& r) noexcept {
+    return r.calls_lost_;
+  }
+  static std::int64_t& refs(Reactor& r) noexcept { return r.refs_; }
+  static std::int64_t& in_flight(Reactor& r) noexcept { return r.in_flight_; }
+  static std::int64_t& blocks_held(Reactor& r) noexcept {
+    return r.blocks_held_;
+  }
+  static void*& free_tasks(Reactor& r) noexcept { return r.free_tasks_; }
+  static Link& tasks_list(Reactor& r) noexcept { return r.tasks_list_; }
+  static Link& scopes(Reactor& r) noexcept { return r.scopes_; }
+  static void set_abandon_tasks(Reactor& r,
+                                void (*hook)(Reactor&) noexcept) noexcept {
+    r.abandon_tasks_ = hook;
+  }
+  static std::unique_ptr<Extension>& extension(Reactor& r) noexcept {
+    return r.extension_;
+  }
+};
+
+// A block of the loop's memory for an object that may outlive the executor: it
+// keeps the core alive until it is given back.
+//
+// Affinity:  owning loop; after the executor is gone, where its owner is.
+inline void* HoldBlock(Reactor& reactor, std::size_t size) {
+  void* memory = Access::core(reactor)->blocks().Allocate(size);
+  ++Access::blocks_held(reactor);
+  return memory;
+}
+inline void ReleaseBlock(LoopCore& core, void* memory,
+                         std::size_t size) noexcept {
+  core.blocks().Free(memory, size);
+  if (core.reactor() != nullptr) {
+    --Access::blocks_held(*core.reactor());
+  } else {
+    core.Returned();
+  }
+}
+
+// Ends the program if `on` is not a witness of the loop that `core` belongs
+// to: two loops of one brand, which types cannot tell apart. Checked builds.
+template <class E>
+void CheckSameLoop([[maybe_unused]] OnLoop<E>& on,
+                   [[maybe_unused]] const LoopCore& core,
+                   [[maybe_unused]] const char* what) noexcept {
+#if QIO_CHECKED
+  const LoopCore& given = Access::CoreOf(on);
+  if (&given == &core) [[likely]] return;
+  internal_diagnostics::Die(std::string("qio: ") + what + " belongs to loop " +
+                            std::to_string(core.id()) +
+                            " but was given the witness of loop " +
+                            std::to_string(given.id()));
+#endif
+}
+
+// Ends the program if another thread is on the loop of `core`, as far as that
+// can be seen: for destructors, which take no witness. Checked builds.
+inline void CheckMayTouch([[maybe_unused]] LoopCore& core,
+                          [[maybe_unused]] const char* what) noexcept {
+#if QIO_CHECKED
+  if (core.reactor() != nullptr) Access::CheckMayTouch(*core.reactor(), what);
+#endif
+}
+
+}  // namespace internal_reactor
+
+// ReactorHost<E>
+//
+// The base of an executor: owns the reactor, the witness and the choice of
+// workers. E passes itself, is final, and says in its constructor what it is
+// called:
+//
+//   class PollExecutor final : public qio::ReactorHost<PollExecutor> { ... };
+//
+// In E, reactor() is the reactor and on() the witness, to be handed to what
+// runs on the loop and to nothing else.
+template <class E>
+class ReactorHost {
+ public:
+  ReactorHost(const ReactorHost&) = delete;
+  ReactorHost& operator=(const ReactorHost&) = delete;
+
+  // Gives the executor workers to use, perhaps shared with others, in place of
+  // the pool it would make itself. Those used so far are let go, which waits
+  // for them if nobody else has them.
+  void UseWorkers(OnLoop<E>& on, std::shared_ptr<Workers> workers,
+                  Lane lane = Lane::kDefault);
+
+  // The workers of a lane; the default pool is made here on first use.
+  Workers& workers(OnLoop<E>& on, Lane lane = Lane::kDefault);
+
+  // Where this executor reports what nobody is there to be told.
+  void SetDiagnostics(OnLoop<E>&, Diagnostics diagnostics) {
+    reactor_.set_diagnostics(diagnostics);
+  }
+
+  // How many pauses, at most, the loop spins before it sleeps while a worker
+  // is out; 0 never spins.
+  void SetSpinLimit(OnLoop<E>&, std::uint32_t pauses_max) {
+    reactor_.set_spin_limit(pauses_max);
+  }
+
+  // Started tasks, armed watches and timers, queued calls, live LoopRefs.
+  std::int64_t outstanding(OnLoop<E>&) const noexcept {
+    return reactor_.outstanding();
+  }
+
+ private:
+  friend E;
+  friend struct internal_reactor::Access;
+
+  ReactorHost(ReactorParts parts, const char* kind) noexcept;
+  ~ReactorHost() = default;
+
+  Reactor& reactor() noexcept { return reactor_; }
+  const Reactor& reactor() const noexcept { return reactor_; }
+  OnLoop<E>& on() noexcept { return on_; }
+
+  OnLoop<E> on_;
+  Reactor reactor_;
+};
+
+// ---------------------------------------------------------------------------
+
+inline absl::StatusOr<ReactorParts> ReactorParts::Create(Timing timing) {
+  ReactorParts parts;
+  parts.epoll = OwnedFd(internal_sys::EpollCreate());
+  if (!parts.epoll.valid()) return ErrnoStatus(errno, "epoll_create1");
+  parts.wake = OwnedFd(internal_sys::EventFd());
+  if (!parts.wake.valid()) return ErrnoStatus(errno, "eventfd");
+  if (timing == Timing::kTimerFd) {
+    parts.timer = OwnedFd(internal_sys::TimerFd());
+    if (!parts.timer.valid()) return ErrnoStatus(errno, "timerfd_create");
+  }
+  // Both edge-triggered, so that they need never be read. A descriptor's event
+  // has its number in the lower half, which these can not be.
+  for (const OwnedFd* fd : {&parts.wake, &parts.timer}) {
+    if (!fd->valid()) continue;
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.u64 = ~std::uint64_t{0};
+    if (internal_sys::EpollCtl(parts.epoll.get(), EPOLL_CTL_ADD, fd->get(),
+                               &event) != 0) {
+      return ErrnoStatus(errno, "epoll_ctl");
+    }
+  }
+  parts.core = std::make_unique<internal_loop_core::LoopCore>(parts.wake.get());
+  return parts;
+}
+
+inline Reactor::Reactor(ReactorParts parts, Host host) noexcept
+    : epoll_(std::move(parts.epoll)),
+      wake_(std::move(parts.wake)),
+      timer_fd_(std::move(parts.timer)),
+      core_(parts.core.release()),
+      host_(host),
+      wheel_(static_cast<std::uint64_t>(internal_sys::MonotonicNs() /
+                                        kNsPerTick)) {
+  core_->set_reactor(this);
+  core_->set_note([](Node* note, void*) {
+    LoopCore& core = LoopCore::FromNote(note);
+    if (core.NoteArrived()) core.reactor()->refs_ = 0;
+  });
+}
+
+inline bool Reactor::Park() noexcept {
+  FlushWork();
+  if (!queue_.empty()) return false;
+  if (timer_fd_.valid()) ArmTimerFd();
+  return core_->mailbox().Park();
+}
+
+inline int Reactor::TimeoutMs() const noexcept {
+  if (HasMail()) return 0;
+  if (timers_ == 0) return -1;
+  const std::uint64_t next = wheel_.NextTick();
+  const std::int64_t now_ns = NowNs();
+  const auto next_ns = static_cast<std::int64_t>(next) * kNsPerTick;
+  if (next_ns <= now_ns) return 0;
+  const std::int64_t ms = (next_ns - now_ns + kNsPerTick - 1) / kNsPerTick;
+  return ms > INT_MAX ? INT_MAX : static_cast<int>(ms);
+}
+
+inline bool Reactor::Spin() noexcept {
+  if (in_flight_ == 0 || chain_to_ == nullptr || !spin_.enabled()) return false;
+  FlushWork();
+  ProcessorHints* hints = chain_to_->processor_hints();
+  if (hints == nullptr) return false;
+  const int cpu = internal_sys::CurrentCpu();
+  hints->loop.store(cpu, std::memory_order_relaxed);
+  if (cpu == hints->worker.load(std::memory_order_relaxed)) return false;
+  return spin_.Until([this] { return !core_->mailbox().empty(); });
+}
+
+inline void Reactor::PollDescriptors(int timeout_ms) {
+  epoll_event events[kEventsMax];
+  const int count =
+      internal_sys::EpollWait(epoll_.get(), events, kEventsMax, timeout_ms);
+  Unpark();
+  Dispatch(events, count);
+}
+
+inline void Reactor::Dispatch(const epoll_event* events, int count) {
+  const std::uint64_t batch = ++batch_;
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t data = events[i].data.u64;
+    if (data == ~std::uint64_t{0}) continue;  // Mail, or a timer.
+    CallWatches(static_cast<int>(static_cast<std::uint32_t>(data)),
+                static_cast<std::uint32_t>(data >> 32),
+                Condition{events[i].events}, batch);
+    // A nested poll has seen everything that is still ready.
+    if (batch_ != batch) return;
+  }
+}
+
+inline void Reactor::CallWatches(int fd, std::uint32_t generation,
+                                 Condition happened, std::uint64_t batch) {
+  // The number may have been closed and used again since the kernel said so.
+  if (descriptors_[static_cast<std::size_t>(fd)].generation != generation) {
+    return;
+  }
+  Cursor cursor(*this, descriptors_[static_cast<std::size_t>(fd)].first);
+  while (cursor.next != nullptr) {
+    WatchNode& node = *cursor.next;
+    cursor.next = node.next;
+    const Condition ready = happened & (node.wanted | kAlways);
+    if (ready == Condition::kNone || node.armed_in == batch) continue;
+    if (Has(ready, kAlways)) [[unlikely]] {
+      if (++node.standing > kStandingMax) {
+        DisarmIfStanding(node);
+        if (node.fd < 0) continue;
+      }
+    } else {
+      node.standing = 0;
+    }
+    node.ready(&node, ready, host_.witness);
+    if (batch_ != batch) return;
+  }
+}
+
+// An error or a hang-up that nobody deals with would make the loop spin. One
+// that is read down to its end, or cleared and raised anew, is dealt with.
+inline void Reactor::DisarmIfStanding(WatchNode& node) noexcept {
+  pollfd now{node.fd, 0, 0};
+  const bool stands = internal_sys::Poll(&now, 1, 0) > 0 &&
+                      Has(Condition{static_cast<std::uint32_t>(now.revents)},
+                          kAlways | Condition::kNval);
+  const bool progresses = Has(node.wanted, Condition::kIn) &&
+                          internal_sys::BytesReadable(node.fd) > 0;
+  node.standing = 0;
+  if (!stands || progresses) return;
+  const int fd = node.fd;
+  RemoveWatch(node);
+  diagnostics_.Report("qio: disarmed a watch on descriptor " +
+                      std::to_string(fd) + ": its error or hang-up stood for " +
+                      std::to_string(kStandingMax) + " calls");
+}
+
+inline Condition Reactor::InterestOf(const Descriptor& descriptor) noexcept {
+  Condition interest = Condition::kNone;
+  for (const WatchNode* node = descriptor.first; node != nullptr;
+       node = node->next) {
+    interest |= node->wanted;
+  }
+  return interest;
+}
+
+inline epoll_event Reactor::EventOf(int fd, const Descriptor& descriptor,
+                                    Condition interest) noexcept {
+  epoll_event event{};
+  event.events = static_cast<std::uint32_t>(interest);
+  event.data.u64 = std::uint64_t{descriptor.generation} << 32 |
+                   static_cast<std::uint32_t>(fd);
+  return event;
+}
+
+inline int Reactor::AddWatch(WatchNode& node, int fd,
+                             Condition wanted) noexcept {
+  if (fd < 0) return EBADF;
+  const auto at = static_cast<std::size_t>(fd);
+  if (at >= descriptors_.size()) {
+#if defined(__cpp_exceptions)
+    try {
+      descriptors_.resize(at + at / 2 + 16);
+    } catch (const std::bad_alloc&) {
+      return ENOMEM;
+    }
+#else
+    descriptors_.resize(at + at / 2 + 16);
+#endif
+  }
+  Descriptor& descriptor = descriptors_[at];
+  Condition interest = wanted;
+  if (descriptor.first != nullptr) {
+    // Told to the kernel even if it is nothing new: so a number that was
+    // closed under its watches, and perhaps used again, is found out here.
+    interest |= InterestOf(descriptor);
+    epoll_event event = EventOf(fd, descriptor, interest);
+    if (internal_sys::EpollCtl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) {
+      if (errno != ENOENT && errno != EBADF) return errno;
+      Orphan(fd);
+      interest = wanted;
+    }
+  }
+  if (descriptor.first == nullptr) {
+    ++descriptor.generation;
+    epoll_event event = EventOf(fd, descriptor, interest);
+    if (internal_sys::EpollCtl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return errno;
+    }
+  }
+  descriptor.interest = interest;
+  node.fd = fd;
+  node.wanted = wanted;
+  node.standing = 0;
+  node.armed_in = batch_;
+  node.prev = descriptor.last;
+  node.next = nullptr;
+  (descriptor.last != nullptr ? descriptor.last->next : descriptor.first) =
+      &node;
+  descriptor.last = &node;
+  ++watches_;
+  return 0;
+}
+
+inline int Reactor::SetInterest(WatchNode& node, Condition wanted) noexcept {
+  Descriptor& descriptor = descriptors_[static_cast<std::size_t>(node.fd)];
+  const Condition before = node.wanted;
+  node.wanted = wanted;
+  const Condition interest = InterestOf(descriptor);
+  if (interest == descriptor.interest) return 0;
+  epoll_event event = EventOf(node.fd, descriptor, interest);
+  if (internal_sys::EpollCtl(epoll_.get(), EPOLL_CTL_MOD, node.fd, &event) !=
+      0) {
+    node.wanted = before;
+    return errno;
+  }
+  descriptor.interest = interest;
+  return 0;
+}
+
+inline void Reactor::Unlink(WatchNode& node) noexcept {
+  Descriptor& descriptor = descriptors_[static_cast<std::size_t>(node.fd)];
+  (node.prev != nullptr ? node.prev->next : descriptor.first) = node.next;
+  (node.next != nullptr ? node.next->prev : descriptor.last) = node.prev;
+  for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->outer) {
+    if (cursor->next == &node) cursor->next = node.next;
+  }
+  node.fd = -1;
+  --watches_;
+}
+
+inline void Reactor::RemoveWatch(WatchNode& node) noexcept {
+  if (node.fd < 0) return;
+  const int fd = node.fd;
+  Unlink(node);
+  Descriptor& descriptor = descriptors_[static_cast<std::size_t>(fd)];
+  int failed = 0;
+  if (descriptor.first == nullptr) {
+    // Events of this use of the number, already taken, find another one.
+    ++descriptor.generation;
+    failed = internal_sys::EpollCtl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  } else if (const Condition interest = InterestOf(descriptor);
+             interest != descriptor.interest) {
+    epoll_event event = EventOf(fd, descriptor, interest);
+    failed = internal_sys::EpollCtl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+    if (failed == 0) descriptor.interest = interest;
+  }
+  if (failed != 0) {
+    diagnostics_.Report("qio: descriptor " + std::to_string(fd) +
+                        " was closed before its watch was stopped");
+  }
+}
+
+// The number was closed under its watches. They stay with their owners, inert.
+inline void Reactor::Orphan(int fd) noexcept {
+  Descriptor& descriptor = descriptors_[static_cast<std::size_t>(fd)];
+  while (descriptor.first != nullptr) Unlink(*descriptor.first);
+  ++descriptor.generation;
+  diagnostics_.Report("qio: descriptor " + std::to_string(fd) +
+                      " was closed before its watch was stopped");
+}
+
+inline void Reactor::RunQueued() {
+  if (timers_ != 0) FireTimers();
+  // Mail is taken at the start even if calls are queued: neither of the two
+  // starves the other.
+  if (!core_->mailbox().empty()) core_->Take(queue_);
+  for (int budget = kBudget; budget > 0; --budget) {
+    if (queue_.empty()) {
+      if (core_->mailbox().empty()) break;
+      core_->Take(queue_);
+      if (queue_.empty()) break;
+    }
+    Node* node = queue_.Pop();
+    node->run(node, host_.witness);
+  }
+  FlushWork();
+}
+
+inline void Reactor::FireTimers() {
+  wheel_.Advance(static_cast<std::uint64_t>(NowNs() / kNsPerTick));
+  if (wheel_.now() >= timer_fd_tick_) timer_fd_tick_ = 0;  // It has expired.
+  // A timer armed from here on waits for the next turn, also if it is due.
+  if (!firing_.linked()) wheel_.TakeDue(firing_);
+  for (int budget = kBudget; budget > 0 && firing_.linked(); --budget) {
+    auto* node = static_cast<TimerNode*>(firing_.next);
+    node->Unlink();
+    --timers_;
+    node->fire(node, host_.witness);
+  }
+}
+
+inline void Reactor::ArmTimer(TimerNode& node,
+                              std::int64_t deadline_ns) noexcept {
+  node.deadline_ns = deadline_ns;
+  // Rounded up: never before its deadline.
+  const std::int64_t tick =
+      deadline_ns <= 0 ? 0 : (deadline_ns - 1) / kNsPerTick + 1;
+  wheel_.Arm(node, static_cast<std::uint64_t>(tick));
+  ++timers_;
+}
+
+inline void Reactor::CancelTimer(TimerNode& node) noexcept {
+  if (!node.linked()) return;
+  wheel_.Cancel(node);
+  --timers_;
+}
+
+// One timerfd behind all timers, set only when the earliest one changes.
+inline void Reactor::ArmTimerFd() noexcept {
+  std::uint64_t tick = 0;
+  if (timers_ != 0) {
+    tick = wheel_.NextTick();
+    if (tick == 0) tick = 1;  // Due: any time in the past, but not "disarm".
+  }
+  if (tick == timer_fd_tick_) return;
+  timer_fd_tick_ = tick;
+  internal_sys::TimerFdSet(timer_fd_.get(),
+                           static_cast<std::int64_t>(tick) * kNsPerTick);
+}
+
+inline void Reactor::StartWork(internal_workers::Work& work,
+                               Workers& workers) noexcept {
+  if (chain_to_ != &workers) {
+    FlushWork();
+    chain_to_ = &workers;
+  }
+  work.next = nullptr;
+  (chain_first_ == nullptr ? chain_first_ : chain_last_->next) = &work;
+  chain_last_ = &work;
+  if (++chain_size_ == kChainMax) FlushWork();
+}
+
+inline void Reactor::FlushWork() noexcept {
+  if (chain_first_ == nullptr) return;
+  internal_workers::Work* first = std::exchange(chain_first_, nullptr);
+  chain_size_ = 0;
+  chain_to_->Submit(first);
+}
+
+inline Workers& Reactor::workers(Lane lane) {
+  std::shared_ptr<Workers>& workers = lanes_[static_cast<std::size_t>(lane)];
+  if (workers == nullptr) workers = host_.make_workers(lane);
+  return *workers;
+}
+
+inline void Reactor::UseWorkers(Lane lane,
+                                std::shared_ptr<Workers> workers) noexcept {
+  FlushWork();
+  chain_to_ = nullptr;
+  lanes_[static_cast<std::size_t>(lane)] = std::move(workers);
+}
+
+inline void Reactor::CheckMayTouch(const char* what) const noexcept {
+  if (!host_.runs_elsewhere(host_.executor)) return;
+  internal_diagnostics::Die(std::string("qio: ") + what + " of " + host_.kind +
+                            " loop " + std::to_string(core_->id()) +
+                            " was touched while another thread runs that loop");
+}
+
+inline Reactor::TimerNode* Reactor::PopAnyTimer() noexcept {
+  if (!firing_.linked()) {
+    internal_timer_wheel::WheelNode* node = wheel_.PopAny();
+    return static_cast<TimerNode*>(node);
+  }
+  auto* node = static_cast<TimerNode*>(firing_.next);
+  node->Unlink();
+  return node;
+}
+
+inline void Reactor::Close() noexcept {
+  if (core_ == nullptr) return;
+  // Counted first: what is lost is what was outstanding before any of it went.
+  const std::int64_t tasks = tasks_, watches = watches_, timers = timers_;
+  if (abandon_tasks_ != nullptr) abandon_tasks_(*this);
+  FlushWork();
+  extension_.reset();
+  for (std::size_t fd = 0; fd < descriptors_.size(); ++fd) {
+    while (descriptors_[fd].first != nullptr) {
+      WatchNode& node = *descriptors_[fd].first;
+      RemoveWatch(node);
+      if (node.closed != nullptr) node.closed(&node);
+    }
+  }
+  while (TimerNode* node = PopAnyTimer()) {
+    --timers_;
+    if (node->closed != nullptr) node->closed(node);
+  }
+  core_->Close(queue_);
+  while (!queue_.empty()) {
+    Node* node = queue_.Pop();
+    node->run(node, nullptr);
+  }
+  ReportLosses(tasks, watches, timers);
+  core_->set_reactor(nullptr);
+  std::exchange(core_, nullptr)->Retire(in_flight_ + blocks_held_ + refs_);
+}
+
+inline void Reactor::ReportLosses(std::int64_t tasks, std::int64_t watches,
+                                  std::int64_t timers) const noexcept {
+  if (tasks + watches + timers + calls_lost_ == 0) return;
+  diagnostics_.Report("qio: " + std::string(host_.kind) +
+                      " executor destroyed with work outstanding: tasks " +
+                      std::to_string(tasks) + " (their workers still out: " +
+                      std::to_string(in_flight_) + "), watches " +
+                      std::to_string(watches) + ", timers " +
+                      std::to_string(timers) + ", queued calls " +
+                      std::to_string(calls_lost_));
+}
+
+template <class E>
+ReactorHost<E>::ReactorHost(ReactorParts parts, const char* kind) noexcept
+    : on_(static_cast<E&>(*this)),
+      reactor_(
+          std::move(parts),
+          Reactor::Host{
+              kind, static_cast<E*>(this), std::addressof(on_),
+              [](const void* executor) noexcept {
+                return static_cast<const E*>(executor)->RunsElsewhere();
+              },
+              [](Lane lane) -> std::shared_ptr<Workers> {
+                return std::make_shared<WorkerPool>(
+                    lane == Lane::kDns ? WorkerPool::Options::Dns()
+                                       : WorkerPool::Options());
+              }}) {}
+
+template <class E>
+void ReactorHost<E>::UseWorkers(OnLoop<E>&, std::shared_ptr<Workers> workers,
+                                Lane lane) {
+  reactor_.UseWorkers(lane, std::move(workers));
+}
+
+template <class E>
+Workers& ReactorHost<E>::workers(OnLoop<E>&, Lane lane) {
+  return reactor_.workers(lane);
+}
+
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_REACTOR_H_

@@ -1,0 +1,231 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/timer.h
+//
+// Timer<E> calls a function on the loop at a time, after a time, or at every
+// interval, by the monotonic clock: setting the wall clock changes nothing.
+//
+//   qio::Timer<Loop> timer;
+//   timer.StartAfter(on, std::chrono::seconds(5),
+//                    [this](qio::OnLoop<Loop>& on) { GiveUp(on); });
+//
+// Resolution is a millisecond, rounded up: never early.
+
+#ifndef QIO_TIMER_H_
+#define QIO_TIMER_H_
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "qio/config.h"
+#include "qio/executor.h"
+#include "qio/internal/held_callback.h"
+#include "qio/on_loop.h"
+#include "qio/reactor.h"
+
+namespace qio::inline QIO_ABI {
+namespace internal_timer {
+
+template <class T>
+inline constexpr bool kIsDuration = false;
+template <class Rep, class Period>
+inline constexpr bool kIsDuration<std::chrono::duration<Rep, Period>> = true;
+
+// Nanoseconds, at the ends of the range if it is beyond them.
+template <class Duration>
+constexpr std::int64_t SaturatedNs(Duration duration) noexcept {
+  using Limits = std::numeric_limits<std::int64_t>;
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::duration<double>>(duration);
+  // 292 years; the cast below would overflow beyond.
+  if (seconds.count() >= 9.2e9) return Limits::max();
+  if (seconds.count() <= -9.2e9) return Limits::min();
+  return std::chrono::ceil<std::chrono::nanoseconds>(duration).count();
+}
+
+constexpr std::int64_t SaturatedAdd(std::int64_t a, std::int64_t b) noexcept {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  using Limits = std::numeric_limits<std::int64_t>;
+  return b > 0 ? Limits::max() : Limits::min();
+}
+
+}  // namespace internal_timer
+
+template <class E>
+class Timer {
+  static_assert(internal_executor::RequireExecutor<E>::kOk);
+
+ public:
+  // Waits for nothing.
+  Timer() = default;
+  Timer(Timer&& other) noexcept
+      : state_(std::exchange(other.state_, nullptr)) {}
+  Timer(const Timer&) = delete;  // qio: a timer has one owner; move it
+  Timer& operator=(Timer other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  // As Stop().
+  //
+  // Affinity:  owning loop, which checked builds check; or any thread once
+  //            the executor is gone.
+  ~Timer() { Retire(); }
+
+  // The three below replace what this object waited for, and call callback(on)
+  // on the loop. Timers of one millisecond are called in the order in which
+  // they were started.
+  //
+  // Destroys:  `callback` on the loop: after its only call, at Stop(), at the
+  //            next start, or when this object or the executor ends; never
+  //            while it runs.
+  // Errors:    throws std::bad_alloc.
+  // Cost:      the same at any number of timers; no allocation in steady
+  //            state, no descriptor.
+
+  // Once, `deadline` being a std::chrono::steady_clock::time_point. One in the
+  // past is due in the next turn.
+  template <class TimePoint, class F>
+  void StartAt(OnLoop<E>& on, TimePoint deadline, F callback);
+
+  // Once, after `delay`, a std::chrono::duration. Zero or less is due in the
+  // next turn, more than the clock can count never.
+  template <class Duration, class F>
+  void StartAfter(OnLoop<E>& on, Duration delay, F callback);
+
+  // Again and again, the first time after `interval`. Intervals do not drift;
+  // those that were missed cost one call together. Less than a millisecond
+  // counts as one.
+  template <class Duration, class F>
+  void StartEvery(OnLoop<E>& on, Duration interval, F callback);
+
+  // True: no call starts any more. False: there was none to come; it has been,
+  // or is running now.
+  bool Stop(OnLoop<E>& on) {
+    if (state_ == nullptr) return false;
+    internal_reactor::CheckSameLoop(on, state_->core(), "a Timer");
+    return Retire();
+  }
+
+  // A call is to come.
+  bool armed() const noexcept { return state_ != nullptr && state_->linked(); }
+
+ private:
+  using Access = internal_reactor::Access;
+  using LoopCore = internal_reactor::LoopCore;
+  using TimerNode = internal_reactor::TimerNode;
+  using Held = internal_held_callback::HeldCallback<TimerNode>;
+
+  struct State : Held {
+    using Held = Timer::Held;
+
+    template <class Function>
+    State(LoopCore& core, std::size_t size, Held::DestroyIn* destroy,
+          Function*) noexcept
+        : Held(core, size, destroy) {
+      this->fire = [](TimerNode* node, void* on) {
+        auto& self = static_cast<Function&>(*static_cast<State*>(node));
+        typename Held::Running running(self);
+        self.BeforeCall();
+        self.f()(*static_cast<OnLoop<E>*>(on));
+      };
+      this->closed = [](TimerNode* node) noexcept {
+        static_cast<State*>(node)->Drop();
+      };
+    }
+
+    // Armed again before the call, so that the callback can stop it. A call
+    // that is the last one takes the callback with it.
+    void BeforeCall() noexcept {
+      if (interval_ns == 0) {
+        this->Drop();
+        return;
+      }
+      Reactor& reactor = *this->core().reactor();
+      const std::int64_t now_ns = Access::NowNs(reactor);
+      std::int64_t next_ns =
+          internal_timer::SaturatedAdd(this->deadline_ns, interval_ns);
+      if (next_ns <= now_ns) {
+        next_ns += (now_ns - next_ns) / interval_ns * interval_ns;
+        next_ns = internal_timer::SaturatedAdd(next_ns, interval_ns);
+      }
+      Access::ArmTimer(reactor, *this, next_ns);
+    }
+
+    std::int64_t interval_ns = 0;  // 0: once.
+  };
+
+  template <class F>
+  void Start(OnLoop<E>& on, std::int64_t deadline_ns, std::int64_t interval_ns,
+             F&& callback) {
+    static_assert(std::is_invocable_v<F&, OnLoop<E>&>,
+                  "qio: a timer calls callback(on): let it take an OnLoop<E>& "
+                  "of the same loop");
+    Retire();
+    Reactor& reactor = Access::Of(on);
+    state_ = internal_held_callback::WithFunction<State, F>::New(
+        reactor, std::move(callback));
+    state_->interval_ns = interval_ns;
+    Access::ArmTimer(reactor, *state_, deadline_ns);
+  }
+
+  bool Retire() noexcept {
+    if (state_ == nullptr) return false;
+    State& state = *std::exchange(state_, nullptr);
+    internal_reactor::CheckMayTouch(state.core(), "a Timer");
+    const bool was_armed = state.linked();
+    if (Reactor* reactor = state.core().reactor()) {
+      Access::CancelTimer(*reactor, state);
+    }
+    state.Retire();
+    return was_armed;
+  }
+
+  State* state_ = nullptr;
+};
+
+// ---------------------------------------------------------------------------
+
+template <class E>
+template <class TimePoint, class F>
+void Timer<E>::StartAt(OnLoop<E>& on, TimePoint deadline, F callback) {
+  static_assert(
+      std::is_same_v<typename TimePoint::clock, std::chrono::steady_clock>,
+      "qio: a deadline is a std::chrono::steady_clock::time_point; the wall "
+      "clock may be set back");
+  Start(on, internal_timer::SaturatedNs(deadline.time_since_epoch()), 0,
+        std::move(callback));
+}
+
+template <class E>
+template <class Duration, class F>
+void Timer<E>::StartAfter(OnLoop<E>& on, Duration delay, F callback) {
+  static_assert(internal_timer::kIsDuration<Duration>,
+                "qio: a delay has a unit: std::chrono::milliseconds(5)");
+  const std::int64_t now_ns = Access::NowNs(Access::Of(on));
+  Start(on,
+        internal_timer::SaturatedAdd(now_ns,
+                                     internal_timer::SaturatedNs(delay)),
+        0, std::move(callback));
+}
+
+template <class E>
+template <class Duration, class F>
+void Timer<E>::StartEvery(OnLoop<E>& on, Duration interval, F callback) {
+  static_assert(internal_timer::kIsDuration<Duration>,
+                "qio: an interval has a unit: std::chrono::milliseconds(5)");
+  constexpr std::int64_t kShortestNs = 1'000'000;
+  std::int64_t interval_ns = internal_timer::SaturatedNs(interval);
+  if (interval_ns < kShortestNs) interval_ns = kShortestNs;
+  const std::int64_t now_ns = Access::NowNs(Access::Of(on));
+  Start(on, internal_timer::SaturatedAdd(now_ns, interval_ns), interval_ns,
+        std::move(callback));
+}
+
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_TIMER_H_
