@@ -123,6 +123,8 @@ class BasicEpollExecutor final
 
   // One turn that sleeps no longer than `timeout_ms`; -1: any time.
   void Turn(int timeout_ms);
+  // The second half of a turn: waits for descriptors and calls their watches.
+  void Wait(int timeout_ms);
 
   OwnerThread owner_;
   std::atomic<bool> stop_{false};
@@ -159,9 +161,13 @@ absl::Status BasicEpollExecutor<Brand>::Run(F first) {
 
 template <class Brand>
 void BasicEpollExecutor<Brand>::Turn(int timeout_ms) {
+  this->reactor().RunQueued();
+  if (!stop_.load(std::memory_order_relaxed)) Wait(timeout_ms);
+}
+
+template <class Brand>
+void BasicEpollExecutor<Brand>::Wait(int timeout_ms) {
   Reactor& reactor = this->reactor();
-  reactor.RunQueued();
-  if (stop_.load(std::memory_order_relaxed)) return;
   if (reactor.HasMail()) {
     reactor.PollDescriptors(0);
   } else if (timeout_ms != 0 && reactor.Spin()) {
@@ -192,13 +198,14 @@ absl::StatusOr<bool> BasicEpollExecutor<Brand>::Drain(
     std::chrono::steady_clock::time_point deadline) {
   Owning owning(owner_);
   if (!owning) return Elsewhere();
-  while (this->reactor().outstanding() != 0) {
+  for (;;) {
+    this->reactor().RunQueued();
+    if (this->reactor().outstanding() == 0) return true;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(
         deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
-    Turn(static_cast<int>(std::min<std::int64_t>(left.count(), INT_MAX)));
+    Wait(static_cast<int>(std::min<std::int64_t>(left.count(), INT_MAX)));
   }
-  return true;
 }
 
 template <class Brand>

@@ -281,6 +281,10 @@ class Reactor {
   // Starts work of a task; it is handed over in chains.
   void StartWork(internal_workers::Work& work, Workers& workers) noexcept;
 
+  // Blocks until `node` comes by mail, and runs it; the rest of the mail is
+  // queued in its order.
+  void AwaitMail(Node& node);
+
   Workers& workers(Lane lane);
   void UseWorkers(Lane lane, std::shared_ptr<Workers> workers) noexcept;
 
@@ -387,8 +391,12 @@ struct Access {
                         Workers& workers) noexcept {
     r.StartWork(work, workers);
   }
-  static void FlushWork(Reactor& r) noexcept { r.FlushWork(); }
+  static void AwaitMail(Reactor& r, Node& node) { r.AwaitMail(node); }
   static Workers& workers(Reactor& r, Lane lane) { return r.workers(lane); }
+  static void UseWorkers(Reactor& r, Lane lane,
+                         std::shared_ptr<Workers> workers) noexcept {
+    r.UseWorkers(lane, std::move(workers));
+  }
   static void CheckMayTouch(const Reactor& r, const char* what) noexcept {
     r.CheckMayTouch(what);
   }
@@ -859,6 +867,31 @@ inline void Reactor::FlushWork() noexcept {
   chain_to_->Submit(first);
 }
 
+inline void Reactor::AwaitMail(Node& node) {
+  FlushWork();
+  for (;;) {
+    internal_mailbox::NodeQueue mail;
+    core_->Take(mail);
+    bool has_come = false;
+    while (!mail.empty()) {
+      Node* next = mail.Pop();
+      if (next == &node) {
+        has_come = true;
+      } else {
+        queue_.Append(next);
+      }
+    }
+    if (has_come) break;
+    if (Spin() || !core_->mailbox().Park()) continue;
+    pollfd woken{wake_.get(), POLLIN, 0};
+    internal_sys::Poll(&woken, 1, -1);
+    // Read, or the next poll would return at once.
+    core_->ReadWakes();
+    Unpark();
+  }
+  node.run(&node, host_.witness);
+}
+
 inline Workers& Reactor::workers(Lane lane) {
   std::shared_ptr<Workers>& workers = lanes_[static_cast<std::size_t>(lane)];
   if (workers == nullptr) workers = host_.make_workers(lane);
@@ -948,12 +981,12 @@ ReactorHost<E>::ReactorHost(ReactorParts parts, const char* kind) noexcept
 template <class E>
 void ReactorHost<E>::UseWorkers(OnLoop<E>&, std::shared_ptr<Workers> workers,
                                 Lane lane) {
-  reactor_.UseWorkers(lane, std::move(workers));
+  internal_reactor::Access::UseWorkers(reactor_, lane, std::move(workers));
 }
 
 template <class E>
 Workers& ReactorHost<E>::workers(OnLoop<E>&, Lane lane) {
-  return reactor_.workers(lane);
+  return internal_reactor::Access::workers(reactor_, lane);
 }
 
 }  // namespace qio::inline QIO_ABI

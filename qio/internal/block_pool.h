@@ -62,6 +62,14 @@ class BlockPool {
     free = ::new (memory) Block{free};
   }
 
+  // For whoever is not on the loop, once the loop is gone: what is in a slab
+  // stays there until the pool ends.
+  static void FreeFromElsewhere(void* memory, std::size_t size) noexcept {
+    if (size > kLargest) {
+      ::operator delete(memory, std::align_val_t{kAlignment});
+    }
+  }
+
   // A slab of `count` blocks of `size` bytes that are never given back here;
   // for a caller that recycles them itself.
   void* AllocateSlab(std::size_t size, std::size_t count) {

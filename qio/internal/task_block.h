@@ -1,0 +1,366 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/internal/task_block.h
+//
+// One task in one block of 128 bytes, recycled: worker, inputs, result and
+// completion. Blocks twice as large, which leave the first-level cache, halve
+// the throughput of many small tasks.
+//
+// The life of a task:
+//
+//   kLazy ──Then──> kRunning ──its result arrives──────────────> kDone
+//                      │ Cancel                                    ^
+//                      └──> kCancelling ──delivered as Cancelled───┘
+//   kRunning, kCancelling ──scope or executor ends──> kAbandoned
+//
+// A block is recycled when its state is kDone or kAbandoned, its worker or
+// completer has come back, and no node of it is queued.
+
+#ifndef QIO_INTERNAL_TASK_BLOCK_H_
+#define QIO_INTERNAL_TASK_BLOCK_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "qio/config.h"
+#include "qio/on_loop.h"
+#include "qio/reactor.h"
+#include "qio/workers.h"
+
+namespace qio::inline QIO_ABI {
+namespace internal_task_block {
+
+using internal_loop_core::LoopCore;
+using internal_mailbox::Node;
+using internal_reactor::Access;
+using internal_reactor::Link;
+using internal_workers::Work;
+using internal_workers::WorkOps;
+
+struct TaskBlock;
+
+// What depends on how the result comes about.
+struct TaskOps {
+  // Owning loop, inside Then().
+  void (*start)(TaskBlock*, Workers*);
+  // A task that never started is dropped: its inputs, here.
+  void (*drop_inputs)(TaskBlock*) noexcept;
+  // Loop or worker, whoever has it.
+  void (*drop_result)(TaskBlock*) noexcept;
+  // Owning loop: nobody wants the result any more. Null: nobody to tell.
+  void (*give_up)(TaskBlock*) noexcept;
+  void* (*result)(TaskBlock*) noexcept;
+  // Size of the block that inputs and result spilled to, or 0.
+  std::uint32_t spill_size;
+  // The first byte of the payload that is free for the completion.
+  std::uint8_t payload_end;
+  // Its result comes from a worker, not through the loop.
+  bool is_worker;
+};
+
+// What depends on the completion.
+struct CompletionOps {
+  // Owning loop. Calls it with the result, or with `instead` if that is not
+  // null.
+  void (*call)(TaskBlock*, void* on, const absl::Status* instead);
+  void (*drop)(TaskBlock*) noexcept;
+};
+
+enum class State : std::uint8_t {
+  kLazy,
+  kRunning,
+  kCancelling,
+  kAbandoned,
+  kDone
+};
+
+struct TaskBlock {
+  static constexpr std::size_t kSize = 128;
+  static constexpr std::size_t kHeaderSize = 80;
+  static constexpr std::size_t kPayloadSize = kSize - kHeaderSize;
+  static constexpr std::size_t kPayloadAlignment = 16;
+
+  TaskBlock() noexcept : mail{}, completion_ops(nullptr) {}
+  TaskBlock(const TaskBlock&) = delete;
+  TaskBlock& operator=(const TaskBlock&) = delete;
+
+  // Whoever works on the result owns this: first the pool, which queues it as
+  // work, then the mailbox or the loop's queue. Then the free list's link.
+  union {
+    Node mail;
+    Work work;
+  };
+  // In the loop's queue when cancelled. A cancelled task can be in the mailbox
+  // at the same time.
+  Node local;
+  Link link;  // In its scope, or in the reactor's list.
+  LoopCore* core = nullptr;
+  const TaskOps* ops = nullptr;
+  union {
+    Workers* workers;  // While lazy.
+    const CompletionOps* completion_ops;
+  };
+  std::uint32_t generation = 0;  // A handle is a block and its generation.
+
+  // The loop's, like all above once it is back.
+  State state = State::kDone;
+  bool is_back : 1 = false;   // The worker or completer is done with it.
+  bool is_local : 1 = false;  // `local` is queued, or delivers just now.
+  // Written by whoever makes the result, before it publishes it.
+  bool has_result = false;
+  // Loop to worker: nobody wants the result. Relaxed: the worker may see it
+  // late, and the loop drops what comes then.
+  std::atomic<bool> skip{false};
+
+  alignas(kPayloadAlignment) std::byte payload[kPayloadSize];
+
+  // ---- Owning loop.
+
+  // A lazy task. Throws std::bad_alloc.
+  static TaskBlock* New(Reactor& reactor, const TaskOps& ops);
+
+  Reactor& reactor() const noexcept { return *core->reactor(); }
+
+  // Begins: from here on the result is on its way.
+  void Start(Link& list, Workers* to) {
+    Reactor& r = reactor();
+    --Access::blocks_held(r);
+    ++Access::tasks(r);
+    ++Access::in_flight(r);
+    state = State::kRunning;
+    list.PushBack(link);
+    ops->start(this, to);
+  }
+
+  // A lazy task whose inputs could not be made.
+  void Discard() noexcept {
+    --Access::blocks_held(reactor());
+    Recycle();
+  }
+
+  // It was never started. Also where the executor is gone already.
+  void DropLazy() noexcept {
+    ops->drop_inputs(this);
+    if (core->reactor() == nullptr) {
+      LeaveBehind();
+      return;
+    }
+    Discard();
+  }
+
+  // True: the completion will run with Cancelled, soon, and the result, if
+  // there will be one, is dropped.
+  bool Cancel() noexcept {
+    if (state != State::kRunning) return false;
+    state = State::kCancelling;
+    skip.store(true, std::memory_order_relaxed);
+    local.run = &OnLocal;
+    is_local = true;
+    Access::Defer(reactor(), local);
+    GiveUp();
+    return true;
+  }
+
+  // The completion is destroyed now and never runs.
+  void Abandon() noexcept {
+    const bool was_running = state == State::kRunning;
+    skip.store(true, std::memory_order_relaxed);
+    state = State::kAbandoned;
+    link.Unlink();
+    completion_ops->drop(this);
+    if (was_running) GiveUp();
+  }
+
+  static void AbandonAll(Link& list) noexcept {
+    while (list.linked()) FromLink(list.next)->Abandon();
+  }
+
+  static TaskBlock* FromMail(Node* node) noexcept {
+    return reinterpret_cast<TaskBlock*>(node);
+  }
+  static TaskBlock* FromWork(Work* work) noexcept {
+    return reinterpret_cast<TaskBlock*>(work);
+  }
+  static TaskBlock* FromLocal(Node* node) noexcept {
+    return reinterpret_cast<TaskBlock*>(reinterpret_cast<std::byte*>(node) -
+                                        sizeof(Node));
+  }
+  static TaskBlock* FromLink(Link* member) noexcept {
+    return reinterpret_cast<TaskBlock*>(reinterpret_cast<std::byte*>(member) -
+                                        2 * sizeof(Node));
+  }
+
+  // ---- Whoever makes the result.
+
+  // Where inputs and result are, if they do not fit into the payload.
+  void* spill() noexcept {
+    return *std::launder(reinterpret_cast<void**>(payload));
+  }
+
+  template <class Result, class... Args>
+  void MakeResult(Args&&... args) {
+    ::new (ops->result(this)) Result(std::forward<Args>(args)...);
+    has_result = true;
+  }
+
+  void DropResult() noexcept {
+    if (std::exchange(has_result, false)) ops->drop_result(this);
+  }
+
+  // From another thread: the last touch of the task. If the executor is gone,
+  // the result dies here.
+  void PublishFromElsewhere() noexcept {
+    mail.run = &OnMail;
+    LoopCore* const c = core;
+    if (!c->Post(&mail)) LeaveBehind();
+  }
+
+  // From the loop. Queued, never inline.
+  void PublishOnLoop() noexcept {
+    if (core->reactor() == nullptr) {
+      LeaveBehind();
+      return;
+    }
+    mail.run = &OnMail;
+    Access::Defer(reactor(), mail);
+  }
+
+ private:
+  void GiveUp() noexcept {
+    if (ops->give_up != nullptr && !is_back) ops->give_up(this);
+  }
+
+  // Runs the completion once, and ends it and the result also if it throws.
+  void Complete(void* on, const absl::Status* instead) {
+    struct Finish {
+      ~Finish() {
+        task->completion_ops->drop(task);
+        task->DropResult();
+        task->is_local = false;
+        task->EndIfBack();
+      }
+      TaskBlock* task;
+    } finish{this};
+    state = State::kDone;
+    link.Unlink();
+    completion_ops->call(this, on, instead);
+  }
+
+  // The result has arrived.
+  static void OnMail(Node* node, void* on) {
+    TaskBlock& task = *FromMail(node);
+    --Access::in_flight(task.reactor());
+    task.is_back = true;
+    if (task.state == State::kRunning && on != nullptr) {
+      task.Complete(on, nullptr);
+      return;
+    }
+    task.DropResult();  // Too late.
+    if (task.state == State::kRunning) task.Abandon();
+    task.EndIfBack();
+  }
+
+  // It was cancelled some calls ago.
+  static void OnLocal(Node* node, void* on) {
+    TaskBlock& task = *FromLocal(node);
+    if (task.state == State::kCancelling && on != nullptr) {
+      const absl::Status cancelled = absl::CancelledError();
+      task.Complete(on, &cancelled);
+      return;
+    }
+    if (task.state == State::kCancelling) task.Abandon();
+    task.is_local = false;
+    task.EndIfBack();
+  }
+
+  // Nobody has anything of it any more.
+  void EndIfBack() noexcept {
+    if (!is_back || is_local) return;
+    --Access::tasks(reactor());
+    Recycle();
+  }
+
+  void Recycle() noexcept {
+    Reactor& r = reactor();
+    if (ops->spill_size != 0) core->blocks().Free(spill(), ops->spill_size);
+    ++generation;
+    state = State::kDone;
+    mail.next = static_cast<Node*>(Access::free_tasks(r));
+    Access::free_tasks(r) = &mail;
+  }
+
+  // The executor is gone; its slabs go with the core.
+  void LeaveBehind() noexcept {
+    DropResult();
+    if (ops->spill_size != 0) {
+      internal_block_pool::BlockPool::FreeFromElsewhere(spill(),
+                                                        ops->spill_size);
+    }
+    core->Returned();
+  }
+};
+
+static_assert(sizeof(TaskBlock) == TaskBlock::kSize);
+static_assert(offsetof(TaskBlock, local) == sizeof(Node));
+static_assert(offsetof(TaskBlock, link) == 2 * sizeof(Node));
+static_assert(offsetof(TaskBlock, payload) == TaskBlock::kHeaderSize);
+
+// What a TaskScope<E> is without its E: a list of tasks in the reactor's list
+// of scopes.
+struct Scope : Link {
+  Link tasks;
+  LoopCore* core = nullptr;  // Null once the executor is gone.
+};
+
+// The executor goes away.
+inline void AbandonAllTasks(Reactor& reactor) noexcept {
+  Link& scopes = Access::scopes(reactor);
+  while (scopes.linked()) {
+    auto* scope = static_cast<Scope*>(scopes.next);
+    scope->Unlink();
+    scope->core = nullptr;
+    TaskBlock::AbandonAll(scope->tasks);
+  }
+  TaskBlock::AbandonAll(Access::tasks_list(reactor));
+}
+
+inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {
+  LoopCore& core = *Access::core(reactor);
+  void*& free = Access::free_tasks(reactor);
+  if (free == nullptr) [[unlikely]] {
+    constexpr std::size_t kCount = 64;
+    auto* at =
+        static_cast<std::byte*>(core.blocks().AllocateSlab(kSize, kCount));
+    for (std::size_t i = 0; i < kCount; ++i, at += kSize) {
+      auto* block = ::new (at) TaskBlock;
+      block->mail.next = static_cast<Node*>(free);
+      free = &block->mail;
+    }
+    Access::set_abandon_tasks(reactor, &AbandonAllTasks);
+  }
+  void* spill =
+      ops.spill_size != 0 ? core.blocks().Allocate(ops.spill_size) : nullptr;
+  TaskBlock* task = FromMail(static_cast<Node*>(free));
+  free = task->mail.next;
+  if (spill != nullptr) ::new (static_cast<void*>(task->payload)) void*(spill);
+  task->core = &core;
+  task->ops = &ops;
+  task->state = State::kLazy;
+  task->is_back = task->is_local = task->has_result = false;
+  task->skip.store(false, std::memory_order_relaxed);
+  ++Access::blocks_held(reactor);
+  return task;
+}
+
+}  // namespace internal_task_block
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_INTERNAL_TASK_BLOCK_H_

@@ -1,0 +1,713 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/task.h
+//
+// QIOTask<E, T> is one asynchronous operation: its result is delivered once,
+// on the loop that owns it. Not for work that never blocks: use Post().
+//
+//   qio::RunInThread(on, [](std::string path) { return ReadFile(path); }, path)
+//       .Then(scope, [label](qio::OnLoop<Loop>& on,
+//                            absl::StatusOr<std::string> text) {
+//         if (text.ok()) label->Set(on, *text);
+//       });
+//
+// QEMU: QIOTask, qio_task_run_in_thread, qio_task_complete,
+// qio_task_wait_thread (include/io/task.h).
+
+#ifndef QIO_TASK_H_
+#define QIO_TASK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "qio/config.h"
+#include "qio/executor.h"
+#include "qio/internal/exception_status.h"
+#include "qio/internal/task_block.h"
+#include "qio/on_loop.h"
+#include "qio/reactor.h"
+#include "qio/sendable.h"
+#include "qio/task_scope.h"
+#include "qio/workers.h"
+
+namespace qio::inline QIO_ABI {
+
+namespace internal_task {
+struct TaskMaker;
+}
+
+// What a completion receives for a result of type T: StatusOr<T>, or Status
+// for void.
+template <class T>
+using TaskResult = std::conditional_t<
+    std::is_void_v<T>, absl::Status,
+    absl::StatusOr<std::conditional_t<std::is_void_v<T>, int, T>>>;
+
+// F can be the completion of a task of E with result T.
+template <class F, class E, class T>
+concept CompletionFor = std::is_invocable_v<F&, OnLoop<E>&, TaskResult<T>>;
+
+template <class E, class T>
+class Completer;
+template <class E, class T>
+class SendableCompleter;
+
+// TaskHandle<E>
+//
+// For cancelling a task that was started. It may be dropped, copied, and kept
+// beyond the end of the task: it never dangles.
+template <class E>
+class TaskHandle {
+ public:
+  TaskHandle() = default;
+
+  // True: the completion will run, once and soon, with Cancelled, and without
+  // waiting for the worker, whose late result is dropped. False: the result
+  // had won, or the task is long over.
+  bool Cancel(OnLoop<E>& on) {
+    return loop_id_ == internal_reactor::Access::CoreOf(on).id() &&
+           task_->generation == generation_ && task_->Cancel();
+  }
+
+ private:
+  template <class, class>
+  friend class QIOTask;
+
+  explicit TaskHandle(internal_task_block::TaskBlock* task) noexcept
+      : loop_id_(task->core->id()),
+        task_(task),
+        generation_(task->generation) {}
+
+  std::uint64_t loop_id_ = 0;
+  internal_task_block::TaskBlock* task_ = nullptr;
+  std::uint32_t generation_ = 0;
+};
+
+// QIOTask<E, T>
+//
+// Lazy: it starts when it is given its completion, so attaching never races
+// with finishing. Loop-bound: it is not Sendable.
+//
+// A completion is called as completion(on, TaskResult<T>), at most once, only
+// on the owning loop and never inside Then(); the result first dies with the
+// completion's parameter, then the completion's captures, on the loop.
+template <class E, class T>
+class [[nodiscard(
+    "qio: a QIOTask does nothing until it is given its "
+    "completion: .Then(...) or .Wait(on)")]] QIOTask {
+  static_assert(internal_executor::RequireExecutor<E>::kOk);
+
+ public:
+  using Result = TaskResult<T>;
+
+  QIOTask(QIOTask&& other) noexcept
+      : task_(std::exchange(other.task_, nullptr)) {}
+  QIOTask(const QIOTask&) = delete;  // qio: an operation happens once; move it
+  QIOTask& operator=(QIOTask other) noexcept {
+    std::swap(task_, other.task_);
+    return *this;
+  }
+  // Not started: drops it, inputs and all.
+  //
+  // Affinity:  owning loop, which checked builds check.
+  ~QIOTask() {
+    if (task_ == nullptr) return;
+    internal_reactor::CheckMayTouch(*task_->core, "a QIOTask");
+    task_->DropLazy();
+  }
+
+  // QIOTask::Then()
+  //
+  // Starts the operation; later runs `completion` on the owning loop, unless
+  // `scope` is gone by then. Starting is never refused: that there is no
+  // thread, or no room in a queue, is an error the completion receives.
+  //
+  // Affinity:  owning loop: the task was made there and cannot leave.
+  // Destroys:  `completion` on the owning loop, also when it never ran; or
+  //            where the executor is destroyed.
+  // Errors:    to the completion: kCancelled after Cancel(), kUnavailable if
+  //            the pool was shut down, kResourceExhausted if its queue is full,
+  //            with EAGAIN if there is no thread; what the worker returned or
+  //            threw. Throws std::bad_alloc if `completion` is large and there
+  //            is no memory; the inputs and `completion` end here then.
+  // Cost:      no allocation in steady state.
+  template <class Completion>
+  TaskHandle<E> Then(Completion completion) && {
+    return Attach(std::move(completion), nullptr);
+  }
+  template <class Completion>
+  TaskHandle<E> Then(TaskScope<E>& scope, Completion completion) && {
+    return Attach(std::move(completion), &scope.scope_.tasks);
+  }
+
+  // QIOTask::Wait()
+  //
+  // Blocks the loop until the worker has returned, and returns its result. No
+  // other callback runs meanwhile; mail keeps its order. For start-up and
+  // shutdown; a loop that waits serves nobody. QEMU: qio_task_wait_thread.
+  //
+  // Errors:  kFailedPrecondition if the task needs the loop to turn, which
+  //          only those of workers do not.
+  Result Wait(OnLoop<E>& on) &&;
+
+ private:
+  using TaskBlock = internal_task_block::TaskBlock;
+  using Access = internal_reactor::Access;
+
+  friend struct internal_task::TaskMaker;
+
+  explicit QIOTask(TaskBlock* task) noexcept : task_(task) {}
+
+  template <class Completion>
+  TaskHandle<E> Attach(Completion&& completion, internal_reactor::Link* list);
+
+  TaskBlock* task_;
+};
+
+// RunInThread()
+//
+// A task that calls worker(args...) on a thread of the executor's workers.
+// `worker` captures nothing; its inputs are arguments, moved in, each Sendable,
+// and its result is Sendable. A result U or StatusOr<U> reaches the completion
+// as StatusOr<U>, void or Status as Status, an exception as kUnknown with its
+// type and message.
+//
+// Destroys:  the arguments on the worker's thread when it has returned; the
+//            result, if nobody wants it any more, on that thread too.
+// Errors:    throws std::bad_alloc if there is no memory for the task.
+// Cost:      no allocation in steady state.
+template <class E, class Worker, class... Args>
+auto RunInThread(OnLoop<E>& on, Worker worker, Args&&... args);
+
+// The same on a lane of the caller's choice: lookups go to Lane::kDns.
+template <class E, class Worker, class... Args>
+auto RunInLane(OnLoop<E>& on, Lane lane, Worker worker, Args&&... args);
+
+// MakeTask()
+//
+// A task for an operation that needs no thread: start(on, completer) is called
+// inside Then(), and whoever has the Completer<E, T> completes it.
+//
+//   return qio::MakeTask<int>(on, [this](auto& on, auto completer) {
+//     waiting_ = std::move(completer);
+//   });
+//
+// Destroys:  `start` when it has returned, or with a task that never started.
+template <class T, class E, class Start>
+QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start);
+
+// An operation that can be stopped: told when nobody wants its result any
+// more, because its task was cancelled or its scope ended. It stops, and lets
+// go of its completer, within the call or later. Lives as long as the completer
+// that it was given to.
+struct CancelHook {
+  void (*cancelled)(CancelHook*) noexcept;
+};
+
+// Completer<E, T>
+//
+// The other end of a task from MakeTask(). Loop-bound; ToSendable() makes of
+// it what may leave the loop. Dropped, it completes with kAborted.
+template <class E, class T>
+class Completer {
+ public:
+  using Result = TaskResult<T>;
+
+  Completer(Completer&& other) noexcept
+      : task_(std::exchange(other.task_, nullptr)) {}
+  Completer(const Completer&) = delete;  // qio: a task completes once; move it
+  Completer& operator=(Completer other) noexcept {
+    std::swap(task_, other.task_);
+    return *this;
+  }
+  ~Completer() {
+    if (task_ == nullptr) return;
+    internal_reactor::CheckMayTouch(*task_->core, "a Completer");
+    Drop();
+  }
+
+  // Queues the completion, never runs it inline.
+  void Complete(OnLoop<E>& on, Result result) &&;
+
+  // The only form that may leave the loop.
+  SendableCompleter<E, T> ToSendable() && noexcept {
+    SetHook(nullptr);
+    return SendableCompleter<E, T>(std::exchange(task_, nullptr));
+  }
+
+  // Has hook.cancelled() called on the loop when the result is not wanted any
+  // more; null for nobody. Not after ToSendable().
+  void SetCancelHook(OnLoop<E>& on, CancelHook* hook) noexcept {
+    internal_reactor::CheckSameLoop(on, *task_->core, "a Completer");
+    SetHook(hook);
+  }
+
+  // False: the task was cancelled or abandoned; the result will be dropped.
+  bool wanted() const noexcept {
+    return !task_->skip.load(std::memory_order_relaxed);
+  }
+
+ private:
+  friend struct internal_task::TaskMaker;
+
+  explicit Completer(internal_task_block::TaskBlock* task) noexcept
+      : task_(task) {}
+
+  void SetHook(CancelHook* hook) noexcept {
+    // In place of what started the task.
+    void* place = task_->ops->spill_size != 0
+                      ? task_->spill()
+                      : static_cast<void*>(task_->payload);
+    *static_cast<CancelHook**>(place) = hook;
+  }
+
+  void Drop() noexcept {
+    auto* task = std::exchange(task_, nullptr);
+    task->template MakeResult<Result>(
+        absl::AbortedError("the operation was dropped without a result"));
+    task->PublishOnLoop();
+  }
+
+  internal_task_block::TaskBlock* task_;
+};
+
+// SendableCompleter<E, T>
+//
+// A Completer that left its loop, and can only post. Dropped, it posts
+// kAborted.
+//
+// Affinity:  any thread.
+template <class E, class T>
+class SendableCompleter {
+  static_assert(internal_sendable::RequireSendableResult<T>::kOk);
+
+ public:
+  using qio_sendable = SendableCompleter;
+  using Result = TaskResult<T>;
+
+  SendableCompleter(SendableCompleter&& other) noexcept
+      : task_(std::exchange(other.task_, nullptr)) {}
+  SendableCompleter(const SendableCompleter&) =
+      delete;  // qio: a task completes once; move it
+  SendableCompleter& operator=(SendableCompleter other) noexcept {
+    std::swap(task_, other.task_);
+    return *this;
+  }
+  ~SendableCompleter() {
+    if (task_ == nullptr) return;
+    std::move(*this).Post(
+        absl::AbortedError("the operation was dropped without a result"));
+  }
+
+  // Sends the result to the loop, which runs the completion. If the executor
+  // is gone, the result is destroyed here.
+  void Post(Result result) && noexcept {
+    auto* task = std::exchange(task_, nullptr);
+    task->template MakeResult<Result>(std::move(result));
+    task->PublishFromElsewhere();
+  }
+
+ private:
+  template <class, class>
+  friend class Completer;
+
+  explicit SendableCompleter(internal_task_block::TaskBlock* task) noexcept
+      : task_(task) {}
+
+  internal_task_block::TaskBlock* task_;
+};
+
+// ---------------------------------------------------------------------------
+
+namespace internal_task {
+
+using internal_reactor::Access;
+using internal_task_block::CompletionOps;
+using internal_task_block::TaskBlock;
+using internal_task_block::TaskOps;
+using internal_workers::Work;
+using internal_workers::WorkOps;
+
+constexpr std::size_t RoundUp(std::size_t size, std::size_t alignment) {
+  return (size + alignment - 1) / alignment * alignment;
+}
+
+// T of the task that a worker returning R makes: U of StatusOr<U>, void of
+// Status.
+template <class R>
+struct ValueOf {
+  using Type = R;
+};
+template <class U>
+struct ValueOf<absl::StatusOr<U>> {
+  using Type = U;
+};
+template <>
+struct ValueOf<absl::Status> {
+  using Type = void;
+};
+
+// Where the inputs and the result of a task are: in the payload, if they leave
+// room there for a pointer to the completion, else in a second block.
+template <class In, class Result>
+struct Layout {
+  static constexpr std::size_t kResultAt = RoundUp(sizeof(In), alignof(Result));
+  static constexpr std::size_t kEnd =
+      RoundUp(kResultAt + sizeof(Result), sizeof(void*));
+  static constexpr bool kSpills =
+      kEnd + sizeof(void*) > TaskBlock::kPayloadSize ||
+      alignof(In) > TaskBlock::kPayloadAlignment ||
+      alignof(Result) > TaskBlock::kPayloadAlignment;
+  static constexpr std::uint32_t kSpillSize = kSpills ? kEnd : 0;
+  static constexpr std::uint8_t kPayloadEnd = kSpills ? sizeof(void*) : kEnd;
+
+  static std::byte* Base(TaskBlock* task) noexcept {
+    if constexpr (kSpills) {
+      return static_cast<std::byte*>(task->spill());
+    } else {
+      return task->payload;
+    }
+  }
+  static void* InputAt(TaskBlock* task) noexcept { return Base(task); }
+  static In& Input(TaskBlock* task) noexcept {
+    return *std::launder(reinterpret_cast<In*>(Base(task)));
+  }
+  static void* ResultAt(TaskBlock* task) noexcept {
+    return Base(task) + kResultAt;
+  }
+  static Result& ResultOf(TaskBlock* task) noexcept {
+    return *std::launder(reinterpret_cast<Result*>(ResultAt(task)));
+  }
+};
+
+// The completion C of a task of E with result type Result.
+template <class E, class Result, class C>
+struct CompletionPlace {
+  // Where it is, if it fits behind what is in the payload already.
+  static std::size_t Offset(const TaskBlock* task) noexcept {
+    return RoundUp(task->ops->payload_end, alignof(C));
+  }
+  static bool Fits(const TaskBlock* task) noexcept {
+    return alignof(C) <= TaskBlock::kPayloadAlignment &&
+           Offset(task) + sizeof(C) <= TaskBlock::kPayloadSize;
+  }
+
+  static void Make(TaskBlock* task, C&& completion) {
+    if (Fits(task)) {
+      ::new (static_cast<void*>(task->payload + Offset(task)))
+          C(std::move(completion));
+      return;
+    }
+    C* spilled = internal_block_pool::New<C>(task->core->blocks(),
+                                             std::move(completion));
+    ::new (static_cast<void*>(task->payload + task->ops->payload_end))
+        C*(spilled);
+  }
+
+  static C* Get(TaskBlock* task) noexcept {
+    if (Fits(task)) {
+      return std::launder(reinterpret_cast<C*>(task->payload + Offset(task)));
+    }
+    return *std::launder(
+        reinterpret_cast<C**>(task->payload + task->ops->payload_end));
+  }
+
+  static void Call(TaskBlock* task, void* on, const absl::Status* instead) {
+    C& completion = *Get(task);
+    OnLoop<E>& witness = *static_cast<OnLoop<E>*>(on);
+    if (instead != nullptr) {
+      completion(witness, Result(*instead));
+    } else {
+      completion(witness,
+                 std::move(*static_cast<Result*>(task->ops->result(task))));
+    }
+  }
+
+  static void Drop(TaskBlock* task) noexcept {
+    if (Fits(task)) {
+      std::destroy_at(Get(task));
+    } else {
+      internal_block_pool::Delete(task->core->blocks(), Get(task));
+    }
+  }
+
+  static constexpr CompletionOps kOps{&Call, &Drop};
+};
+
+// The name of a type, as the compiler spells it.
+template <class T>
+const char* NameOf() {
+  return __PRETTY_FUNCTION__;
+}
+
+// The task that runs Worker on a thread.
+template <class E, class Worker, class... Args>
+struct WorkerTask {
+  using Returned = std::invoke_result_t<Worker&, Args...>;
+  using T = typename ValueOf<Returned>::Type;
+  using Result = TaskResult<T>;
+
+  struct Inputs {
+    [[no_unique_address]] Worker worker;
+    [[no_unique_address]] std::tuple<Args...> args;
+  };
+  using Place = Layout<Inputs, Result>;
+
+  static void Start(TaskBlock* task, Workers* workers) {
+    Reactor& reactor = task->reactor();
+    ::new (static_cast<void*>(&task->work)) Work{nullptr, &kWorkOps};
+    Access::StartWork(reactor, task->work, *workers);
+  }
+
+  // ---- Worker thread.
+
+  static void Run(Work* work) noexcept {
+    TaskBlock* task = TaskBlock::FromWork(work);
+    // The inputs end when the worker has returned, before anybody knows.
+    struct EndInputs {
+      ~EndInputs() { DropInputs(task); }
+      TaskBlock* task;
+    };
+    if (task->skip.load(std::memory_order_relaxed)) {
+      DropInputs(task);
+      return;
+    }
+#if defined(__cpp_exceptions)
+    try {
+      EndInputs end{task};
+      Call(task);
+    } catch (...) {
+      task->template MakeResult<Result>(
+          internal_exception_status::CurrentException());
+    }
+#else
+    EndInputs end{task};
+    Call(task);
+#endif
+    // Nobody wants it any more: it dies here, not on the loop (TK-23).
+    if (task->skip.load(std::memory_order_relaxed)) task->DropResult();
+  }
+
+  static void Call(TaskBlock* task) {
+    Inputs& in = Place::Input(task);
+    std::apply(
+        [&](Args&... args) {
+          if constexpr (std::is_void_v<Returned>) {
+            in.worker(std::move(args)...);
+            task->template MakeResult<Result>(absl::OkStatus());
+          } else {
+            task->template MakeResult<Result>(in.worker(std::move(args)...));
+          }
+        },
+        in.args);
+  }
+
+  static void Publish(Work* work) noexcept {
+    TaskBlock::FromWork(work)->PublishFromElsewhere();
+  }
+
+  static void Refuse(Work* work, const absl::Status& why) noexcept {
+    TaskBlock* task = TaskBlock::FromWork(work);
+    DropInputs(task);
+    task->template MakeResult<Result>(why);
+    task->PublishFromElsewhere();
+  }
+
+  static void DropInputs(TaskBlock* task) noexcept {
+    std::destroy_at(&Place::Input(task));
+  }
+  static void DropResult(TaskBlock* task) noexcept {
+    std::destroy_at(&Place::ResultOf(task));
+  }
+
+  static inline const WorkOps kWorkOps{&Run, &Publish, &Refuse,
+                                       NameOf<Worker>()};
+  static constexpr TaskOps kOps{
+      &Start,           &DropInputs,       &DropResult,        nullptr,
+      &Place::ResultAt, Place::kSpillSize, Place::kPayloadEnd, true};
+};
+
+// The task whose result comes through a Completer.
+template <class E, class T, class S>
+struct CompleterTask {
+  using Result = TaskResult<T>;
+
+  // First what starts it, then whom to tell when it is not wanted.
+  union Inputs {
+    explicit Inputs(S&& s) : start(std::move(s)) {}
+    ~Inputs() {}
+    S start;
+    CancelHook* hook;
+  };
+  using Place = Layout<Inputs, Result>;
+
+  static void Start(TaskBlock* task, Workers*);
+
+  static void DropInputs(TaskBlock* task) noexcept {
+    std::destroy_at(&Place::Input(task).start);
+  }
+  static void DropResult(TaskBlock* task) noexcept {
+    std::destroy_at(&Place::ResultOf(task));
+  }
+  static void GiveUp(TaskBlock* task) noexcept {
+    CancelHook* hook = std::exchange(Place::Input(task).hook, nullptr);
+    if (hook != nullptr) hook->cancelled(hook);
+  }
+
+  static constexpr TaskOps kOps{
+      &Start,           &DropInputs,       &DropResult,        &GiveUp,
+      &Place::ResultAt, Place::kSpillSize, Place::kPayloadEnd, false};
+};
+
+template <class Worker>
+struct RequireWorker {
+  static_assert(
+      std::is_empty_v<Worker> ||
+          (std::is_pointer_v<Worker> &&
+           std::is_function_v<std::remove_pointer_t<Worker>>),
+      "qio: a worker captures nothing; pass what it needs as arguments: "
+      "RunInThread(on, [](std::string s) { ... }, s)");
+  static constexpr bool kOk = true;
+};
+
+// Makes tasks and completers, whose constructors nobody else may call.
+struct TaskMaker {
+  template <class E, class T>
+  static QIOTask<E, T> MakeQIOTask(TaskBlock* task) noexcept {
+    return QIOTask<E, T>(task);
+  }
+  template <class E, class T>
+  static Completer<E, T> MakeCompleter(TaskBlock* task) noexcept {
+    return Completer<E, T>(task);
+  }
+};
+
+// A new task with `inputs`; if those throw, there is none.
+template <class Place, class Inputs, class... Args>
+TaskBlock* NewTask(Reactor& reactor, const TaskOps& ops, Args&&... args) {
+  struct Guard {
+    ~Guard() {
+      if (task != nullptr) task->Discard();
+    }
+    TaskBlock* task;
+  } guard{TaskBlock::New(reactor, ops)};
+  ::new (Place::InputAt(guard.task)) Inputs{std::forward<Args>(args)...};
+  return std::exchange(guard.task, nullptr);
+}
+
+template <class E, class T, class S>
+void CompleterTask<E, T, S>::Start(TaskBlock* task, Workers*) {
+  Inputs& in = Place::Input(task);
+  S start = std::move(in.start);
+  std::destroy_at(&in.start);
+  ::new (static_cast<void*>(&in.hook)) CancelHook*(nullptr);
+  start(*static_cast<OnLoop<E>*>(Access::witness(task->reactor())),
+        TaskMaker::MakeCompleter<E, T>(task));
+}
+
+}  // namespace internal_task
+
+template <class E, class T>
+template <class Completion>
+TaskHandle<E> QIOTask<E, T>::Attach(Completion&& completion,
+                                    internal_reactor::Link* list) {
+  static_assert(CompletionFor<Completion, E, T>,
+                "qio: a completion is called as completion(on, result): let it "
+                "take an OnLoop<E>& of the task's own loop, then "
+                "absl::StatusOr<T>, or absl::Status for void");
+  internal_reactor::CheckMayTouch(*task_->core, "a QIOTask");
+  Reactor* const reactor = task_->core->reactor();
+  // The executor is gone: neither starts, and both end here.
+  if (reactor == nullptr) return TaskHandle<E>();
+  using Place = internal_task::CompletionPlace<E, Result, Completion>;
+  Workers* const workers = task_->workers;
+  Place::Make(task_, std::move(completion));
+  TaskBlock* const task = std::exchange(task_, nullptr);
+  task->completion_ops = &Place::kOps;
+  const TaskHandle<E> handle(task);
+  task->Start(list != nullptr ? *list : Access::tasks_list(*reactor), workers);
+  return handle;
+}
+
+template <class E, class T>
+TaskResult<T> QIOTask<E, T>::Wait(OnLoop<E>& on) && {
+  internal_reactor::CheckSameLoop(on, *task_->core, "a QIOTask");
+  if (!task_->ops->is_worker) {
+    return absl::FailedPreconditionError(
+        "Wait() would wait for ever: the task needs its loop to turn");
+  }
+  std::optional<Result> result;
+  TaskBlock* const task = task_;
+  Attach([&result](OnLoop<E>&, Result r) { result.emplace(std::move(r)); },
+         nullptr);
+  Access::AwaitMail(Access::Of(on), task->mail);
+  return *std::move(result);
+}
+
+template <class E, class Worker, class... Args>
+auto RunInThread(OnLoop<E>& on, Worker worker, Args&&... args) {
+  return RunInLane(on, Lane::kDefault, std::move(worker),
+                   std::forward<Args>(args)...);
+}
+
+template <class E, class Worker, class... Args>
+auto RunInLane(OnLoop<E>& on, Lane lane, Worker worker, Args&&... args) {
+  static_assert(internal_executor::RequireExecutor<E>::kOk);
+  static_assert(internal_task::RequireWorker<Worker>::kOk);
+  static_assert(
+      (internal_sendable::RequireSendableArgument<std::decay_t<Args>>::kOk &&
+       ...));
+  static_assert(
+      !std::is_invocable_v<Worker&, OnLoop<E>&, std::decay_t<Args>...>,
+      "qio: a worker never gets the loop; what it returns is the completion's");
+  static_assert(std::is_invocable_v<Worker&, std::decay_t<Args>...>,
+                "qio: the worker cannot be called with these arguments, moved "
+                "in");
+  using Task = internal_task::WorkerTask<E, Worker, std::decay_t<Args>...>;
+  static_assert(
+      internal_sendable::RequireSendableResult<typename Task::Returned>::kOk);
+  Reactor& reactor = internal_reactor::Access::Of(on);
+  Workers& workers = internal_reactor::Access::workers(reactor, lane);
+  auto* task =
+      internal_task::NewTask<typename Task::Place, typename Task::Inputs>(
+          reactor, Task::kOps, std::move(worker),
+          std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...));
+  task->workers = &workers;
+  return internal_task::TaskMaker::MakeQIOTask<E, typename Task::T>(task);
+}
+
+template <class T, class E, class Start>
+QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start) {
+  static_assert(internal_executor::RequireExecutor<E>::kOk);
+  static_assert(std::is_invocable_v<Start&, OnLoop<E>&, Completer<E, T>>,
+                "qio: MakeTask(on, start) calls start(on, completer): let it "
+                "take an OnLoop<E>& of the same loop and a Completer<E, T>");
+  using Task = internal_task::CompleterTask<E, T, Start>;
+  Reactor& reactor = internal_reactor::Access::Of(on);
+  auto* task =
+      internal_task::NewTask<typename Task::Place, typename Task::Inputs>(
+          reactor, Task::kOps, std::move(start));
+  task->workers = nullptr;
+  return internal_task::TaskMaker::MakeQIOTask<E, T>(task);
+}
+
+template <class E, class T>
+void Completer<E, T>::Complete(OnLoop<E>& on, Result result) && {
+  internal_reactor::CheckSameLoop(on, *task_->core, "a Completer");
+  auto* task = std::exchange(task_, nullptr);
+  task->template MakeResult<Result>(std::move(result));
+  task->PublishOnLoop();
+}
+
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_TASK_H_
