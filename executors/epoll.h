@@ -43,8 +43,7 @@ namespace qio::inline QIO_ABI {
 //   struct Ui; struct Io;  // Declared once, in a namespace.
 //   using UiLoop = qio::BasicEpollExecutor<Ui>;
 template <class Brand>
-class BasicEpollExecutor final
-    : public ReactorHost<BasicEpollExecutor<Brand>> {
+class BasicEpollExecutor final : public ReactorHost<BasicEpollExecutor<Brand>> {
  public:
   using On = OnLoop<BasicEpollExecutor>;
 

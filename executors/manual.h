@@ -109,8 +109,7 @@ class BasicManualExecutor final
   using Owning = OwnerThread::Owning;
 
   explicit BasicManualExecutor(ReactorParts parts) noexcept
-      : Base(std::move(parts), "manual"),
-        now_ns_(internal_sys::MonotonicNs()) {
+      : Base(std::move(parts), "manual"), now_ns_(internal_sys::MonotonicNs()) {
     this->reactor().set_virtual_now_ns(now_ns_);
   }
 

@@ -28,8 +28,8 @@ class ReactorHost;
 template <class E>
 class OnLoop {
  public:
-  OnLoop() = delete;                // qio: only an executor makes a witness
-  OnLoop(const OnLoop&) = delete;   // qio: pass a witness on as OnLoop<E>&
+  OnLoop() = delete;               // qio: only an executor makes a witness
+  OnLoop(const OnLoop&) = delete;  // qio: pass a witness on as OnLoop<E>&
   OnLoop& operator=(const OnLoop&) = delete;
   void operator&() const = delete;  // qio: a witness has no address to keep
   static void* operator new(std::size_t) = delete;  // qio: no witness on a heap

@@ -36,9 +36,7 @@ struct Call : Node {
   static void Run(Node* self, void* on) {
     // Gone when the function has returned or thrown, on the loop.
     struct Disposer {
-      ~Disposer() {
-        internal_block_pool::Delete(call->core.blocks(), call);
-      }
+      ~Disposer() { internal_block_pool::Delete(call->core.blocks(), call); }
       Call* call;
     } disposer{static_cast<Call*>(self)};
     Call& call = *disposer.call;

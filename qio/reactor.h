@@ -271,8 +271,7 @@ class Reactor {
   void ArmTimer(TimerNode& node, std::int64_t deadline_ns) noexcept;
   void CancelTimer(TimerNode& node) noexcept;
   std::int64_t NowNs() const noexcept {
-    return virtual_now_ns_ >= 0 ? virtual_now_ns_
-                                : internal_sys::MonotonicNs();
+    return virtual_now_ns_ >= 0 ? virtual_now_ns_ : internal_sys::MonotonicNs();
   }
 
   // Queues a call from the loop itself: no atomics, no system call.
@@ -319,7 +318,7 @@ class Reactor {
   std::uint64_t batch_ = 0;  // Numbers the calls of Dispatch().
 
   internal_timer_wheel::TimerWheel wheel_;
-  internal_reactor::Link firing_;  // Due, and taken out of the wheel.
+  internal_reactor::Link firing_;    // Due, and taken out of the wheel.
   std::uint64_t timer_fd_tick_ = 0;  // 0: not set.
   std::int64_t virtual_now_ns_ = -1;
 
@@ -336,7 +335,7 @@ class Reactor {
   std::int64_t watches_ = 0;
   std::int64_t timers_ = 0;
   std::int64_t calls_ = 0;
-  std::int64_t refs_ = 0;  // 1 while LoopRefs are alive.
+  std::int64_t refs_ = 0;        // 1 while LoopRefs are alive.
   std::int64_t calls_lost_ = 0;  // Destroyed un-invoked by Close().
   // What keeps the core's memory alive: tasks whose result is to come from
   // elsewhere, and objects that own a block of it.
@@ -406,9 +405,7 @@ struct Access {
   }
   static std::int64_t& tasks(Reactor& r) noexcept { return r.tasks_; }
   static std::int64_t& calls(Reactor& r) noexcept { return r.calls_; }
-  static std::int64_t& calls_lost(Reactor& r) noexcept {
-    return r.calls_lost_;
-  }
+  static std::int64_t& calls_lost(Reactor& r) noexcept { return r.calls_lost_; }
   static std::int64_t& refs(Reactor& r) noexcept { return r.refs_; }
   static std::int64_t& in_flight(Reactor& r) noexcept { return r.in_flight_; }
   static std::int64_t& blocks_held(Reactor& r) noexcept {
@@ -453,7 +450,8 @@ void CheckSameLoop([[maybe_unused]] OnLoop<E>& on,
                    [[maybe_unused]] const char* what) noexcept {
 #if QIO_CHECKED
   const LoopCore& given = Access::CoreOf(on);
-  if (&given == &core) [[likely]] return;
+  if (&given == &core) [[likely]]
+    return;
   internal_diagnostics::Die(std::string("qio: ") + what + " belongs to loop " +
                             std::to_string(core.id()) +
                             " but was given the witness of loop " +
@@ -796,6 +794,8 @@ inline void Reactor::RunQueued() {
   if (!core_->mailbox().empty()) core_->Take(queue_);
   for (int budget = kBudget; budget > 0; --budget) {
     if (queue_.empty()) {
+      // A worker that is quick has done its work before the host is asked.
+      FlushWork();
       if (core_->mailbox().empty()) break;
       core_->Take(queue_);
       if (queue_.empty()) break;
@@ -953,30 +953,29 @@ inline void Reactor::Close() noexcept {
 inline void Reactor::ReportLosses(std::int64_t tasks, std::int64_t watches,
                                   std::int64_t timers) const noexcept {
   if (tasks + watches + timers + calls_lost_ == 0) return;
-  diagnostics_.Report("qio: " + std::string(host_.kind) +
-                      " executor destroyed with work outstanding: tasks " +
-                      std::to_string(tasks) + " (their workers still out: " +
-                      std::to_string(in_flight_) + "), watches " +
-                      std::to_string(watches) + ", timers " +
-                      std::to_string(timers) + ", queued calls " +
-                      std::to_string(calls_lost_));
+  diagnostics_.Report(
+      "qio: " + std::string(host_.kind) +
+      " executor destroyed with work outstanding: tasks " +
+      std::to_string(tasks) +
+      " (their workers still out: " + std::to_string(in_flight_) +
+      "), watches " + std::to_string(watches) + ", timers " +
+      std::to_string(timers) + ", queued calls " + std::to_string(calls_lost_));
 }
 
 template <class E>
 ReactorHost<E>::ReactorHost(ReactorParts parts, const char* kind) noexcept
     : on_(static_cast<E&>(*this)),
-      reactor_(
-          std::move(parts),
-          Reactor::Host{
-              kind, static_cast<E*>(this), std::addressof(on_),
-              [](const void* executor) noexcept {
-                return static_cast<const E*>(executor)->RunsElsewhere();
-              },
-              [](Lane lane) -> std::shared_ptr<Workers> {
-                return std::make_shared<WorkerPool>(
-                    lane == Lane::kDns ? WorkerPool::Options::Dns()
-                                       : WorkerPool::Options());
-              }}) {}
+      reactor_(std::move(parts),
+               Reactor::Host{
+                   kind, static_cast<E*>(this), std::addressof(on_),
+                   [](const void* executor) noexcept {
+                     return static_cast<const E*>(executor)->RunsElsewhere();
+                   },
+                   [](Lane lane) -> std::shared_ptr<Workers> {
+                     return std::make_shared<WorkerPool>(
+                         lane == Lane::kDns ? WorkerPool::Options::Dns()
+                                            : WorkerPool::Options());
+                   }}) {}
 
 template <class E>
 void ReactorHost<E>::UseWorkers(OnLoop<E>&, std::shared_ptr<Workers> workers,

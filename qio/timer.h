@@ -174,14 +174,17 @@ class Timer {
   }
 
   bool Retire() noexcept {
-    if (state_ == nullptr) return false;
-    State& state = *std::exchange(state_, nullptr);
-    internal_reactor::CheckMayTouch(state.core(), "a Timer");
-    const bool was_armed = state.linked();
-    if (Reactor* reactor = state.core().reactor()) {
-      Access::CancelTimer(*reactor, state);
+    bool was_armed = false;
+    // Once more if what the callback held started this timer anew as it went.
+    while (state_ != nullptr) {
+      State& state = *std::exchange(state_, nullptr);
+      internal_reactor::CheckMayTouch(state.core(), "a Timer");
+      was_armed |= state.linked();
+      if (Reactor* reactor = state.core().reactor()) {
+        Access::CancelTimer(*reactor, state);
+      }
+      state.Retire();
     }
-    state.Retire();
     return was_armed;
   }
 
@@ -207,10 +210,10 @@ void Timer<E>::StartAfter(OnLoop<E>& on, Duration delay, F callback) {
   static_assert(internal_timer::kIsDuration<Duration>,
                 "qio: a delay has a unit: std::chrono::milliseconds(5)");
   const std::int64_t now_ns = Access::NowNs(Access::Of(on));
-  Start(on,
-        internal_timer::SaturatedAdd(now_ns,
-                                     internal_timer::SaturatedNs(delay)),
-        0, std::move(callback));
+  Start(
+      on,
+      internal_timer::SaturatedAdd(now_ns, internal_timer::SaturatedNs(delay)),
+      0, std::move(callback));
 }
 
 template <class E>

@@ -116,13 +116,15 @@ class Watch {
   };
 
   void Retire() noexcept {
-    if (state_ == nullptr) return;
-    State& state = *std::exchange(state_, nullptr);
-    internal_reactor::CheckMayTouch(state.core(), "a Watch");
-    if (Reactor* reactor = state.core().reactor()) {
-      Access::RemoveWatch(*reactor, state);
+    // Once more if what the callback held started this watch anew as it went.
+    while (state_ != nullptr) {
+      State& state = *std::exchange(state_, nullptr);
+      internal_reactor::CheckMayTouch(state.core(), "a Watch");
+      if (Reactor* reactor = state.core().reactor()) {
+        Access::RemoveWatch(*reactor, state);
+      }
+      state.Retire();
     }
-    state.Retire();
   }
 
   State* state_ = nullptr;

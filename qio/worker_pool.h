@@ -96,19 +96,27 @@ class WorkerPool final : public Workers {
    public:
     static constexpr int kSize = 16;
 
-    // Pool's mutex held, by the owner.
+    // Pool's mutex held. The shelf is empty.
     void Put(int place, Work* work) noexcept {
       places_[place].store(work, std::memory_order_relaxed);
+      end_.store(place + 1, std::memory_order_relaxed);
     }
-    // Any thread; null if it was claimed before. What was put here was put
-    // under the mutex, which a thief holds; the owner put it itself.
+    int end() const noexcept { return end_.load(std::memory_order_relaxed); }
+
+    // The owner, or another thread with the pool's mutex held; null if it was
+    // claimed before. Relaxed but for the work's own sake: what was put here
+    // was put under the mutex, which a thief holds, and which the owner held or
+    // was woken by the holder of.
     Work* Claim(int place) noexcept {
       return places_[place].load(std::memory_order_relaxed) == nullptr
                  ? nullptr
-                 : places_[place].exchange(nullptr, std::memory_order_acq_rel);
+                 : places_[place].exchange(nullptr, std::memory_order_relaxed);
     }
+    // The owner, when it is through.
+    void Clear() noexcept { end_.store(0, std::memory_order_relaxed); }
 
    private:
+    std::atomic<int> end_{0};  // Places from here on are empty.
     std::array<std::atomic<Work*>, kSize> places_{};
   };
 
@@ -119,8 +127,8 @@ class WorkerPool final : public Workers {
     std::shared_ptr<Core> core;
     pthread_t handle{};
     Shelf shelf;
-    // 1: work may be there. Set by whoever takes this thread off the parked
-    // list; pairs with the acquire in Park().
+    // 1: there is work on its shelf, or the pool stops. Set by whoever takes
+    // this thread off the parked list; pairs with the acquire in Park().
     std::atomic<std::uint32_t> woken{0};
     Thread* next_parked = nullptr;
     Thread* next_started = nullptr;
@@ -134,18 +142,22 @@ class WorkerPool final : public Workers {
     void Submit(Work* chain, const std::shared_ptr<Core>& self) noexcept;
     // Adds a thread. Returns 0 or the errno of pthread_create(3).
     int StartThread(const std::shared_ptr<Core>& self) noexcept;
-    // All threads off the parked list that `count` pieces of work need, linked
-    // by next_parked, to be woken without the mutex.
+    // Takes up to `count` threads off the parked list, each with a piece of
+    // queued work on its shelf, if there is one. Returns them linked by
+    // next_parked, to be woken without the mutex.
     Thread* Unpark(int count) noexcept;
+    Work* Pop() noexcept;
     // All that has not started: for refusing it.
     Work* TakeUnstarted() noexcept;
 
     // Worker threads.
     void Main(Thread& self) noexcept;
-    int TakeChain(Thread& self) noexcept;
+    bool FillShelf(Thread& self) noexcept;
     Work* Steal() noexcept;
+    void RunShelf(Thread& self) noexcept;
     void Run(Thread& self, Work* work, bool is_last) noexcept;
     bool SpinForWork(internal_adaptive_spin::AdaptiveSpin& spin) noexcept;
+    // Gives the mutex up and does not take it again.
     void Park(Thread& self, Lock& lock) noexcept;
 
     const Options options;
@@ -213,10 +225,11 @@ inline void WorkerPool::Core::Submit(
   }
   queued.store(count, std::memory_order_relaxed);
 
-  const int looking = free.load(std::memory_order_relaxed);
-  Thread* const unparked = Unpark(count - (looking - parked_count));
+  // Those that look already find one each; the parked ones get theirs.
+  const int looking = free.load(std::memory_order_relaxed) - parked_count;
+  Thread* const unparked = Unpark(count - looking);
   int error = 0;
-  for (int lacking = count - looking;
+  for (int lacking = queued.load(std::memory_order_relaxed) - looking;
        lacking > 0 && error == 0 && roster.size() < options.threads_max;
        --lacking) {
     error = StartThread(self);
@@ -261,16 +274,26 @@ inline int WorkerPool::Core::StartThread(
 }
 
 inline WorkerPool::Thread* WorkerPool::Core::Unpark(int count) noexcept {
-  Thread* const unparked = parked;
-  Thread* last_unparked = nullptr;
+  Thread* unparked = nullptr;
   for (; count > 0 && parked != nullptr; --count) {
-    last_unparked = parked;
-    parked = parked->next_parked;
+    Thread* thread = parked;
+    parked = thread->next_parked;
     --parked_count;
+    free.fetch_sub(1, std::memory_order_relaxed);
+    if (first != nullptr) thread->shelf.Put(0, Pop());
+    thread->next_parked = unparked;
+    unparked = thread;
   }
-  if (last_unparked == nullptr) return nullptr;
-  last_unparked->next_parked = nullptr;
   return unparked;
+}
+
+inline WorkerPool::Work* WorkerPool::Core::Pop() noexcept {
+  Work* work = first;
+  first = work->next;
+  if (first == nullptr) last = nullptr;
+  queued.store(queued.load(std::memory_order_relaxed) - 1,
+               std::memory_order_relaxed);
+  return work;
 }
 
 inline WorkerPool::Work* WorkerPool::Core::TakeUnstarted() noexcept {
@@ -288,40 +311,55 @@ inline void WorkerPool::Core::Main(Thread& self) noexcept {
   internal_adaptive_spin::AdaptiveSpin spin(options.spin_limit);
   Lock lock(mutex);
   for (bool has_spun = false;;) {
-    int taken = TakeChain(self);
-    Work* stolen = taken == 0 ? Steal() : nullptr;
-    if (taken != 0 || stolen != nullptr) {
-      has_spun = false;
+    if (FillShelf(self)) {
       free.fetch_sub(1, std::memory_order_relaxed);
       lock.unlock();
-      bool is_last = false;
-      for (int place = 0; place < taken; ++place) {
-        Work* work = self.shelf.Claim(place);
-        if (work == nullptr) continue;  // Somebody else was free for it.
-        is_last = place + 1 == taken;
-        Run(self, work, is_last);
-      }
-      if (stolen != nullptr) {
-        is_last = true;
-        Run(self, stolen, is_last);
-      }
-      if (!is_last) free.fetch_add(1, std::memory_order_relaxed);
-      lock.lock();
-      continue;
-    }
-    if (stopping) break;
-    if (!has_spun && spin.enabled()) {
+    } else if (stopping) {
+      break;
+    } else if (!has_spun && spin.enabled()) {
       lock.unlock();
       has_spun = true;
       SpinForWork(spin);
       lock.lock();
       continue;
+    } else {
+      Park(self, lock);
     }
-    Park(self, lock);
     has_spun = false;
+    RunShelf(self);
+    lock.lock();
   }
   free.fetch_sub(1, std::memory_order_relaxed);
   roster.Remove(self);
+}
+
+inline bool WorkerPool::Core::FillShelf(Thread& self) noexcept {
+  const int count = queued.load(std::memory_order_relaxed);
+  if (count == 0) {
+    Work* stolen = Steal();
+    if (stolen == nullptr) return false;
+    self.shelf.Put(0, stolen);
+    return true;
+  }
+  // A fair share: what is not started can be taken back, but at a price.
+  const int take = std::clamp(count / roster.size(), 1, Shelf::kSize);
+  for (int place = 0; place < take; ++place) self.shelf.Put(place, Pop());
+  return true;
+}
+
+inline void WorkerPool::Core::RunShelf(Thread& self) noexcept {
+  bool is_last = false;
+  const int end = self.shelf.end();
+  for (int place = 0; place < end; ++place) {
+    Work* work = self.shelf.Claim(place);
+    if (work == nullptr) continue;  // Somebody else was free for it.
+    is_last = place + 1 == end;
+    if (is_last) self.shelf.Clear();
+    Run(self, work, is_last);
+  }
+  if (is_last) return;
+  self.shelf.Clear();
+  free.fetch_add(1, std::memory_order_relaxed);
 }
 
 inline void WorkerPool::Core::Run(Thread& self, Work* work,
@@ -336,25 +374,11 @@ inline void WorkerPool::Core::Run(Thread& self, Work* work,
   ops->publish(work);
 }
 
-inline int WorkerPool::Core::TakeChain(Thread& self) noexcept {
-  const int count = queued.load(std::memory_order_relaxed);
-  if (count == 0) return 0;
-  // A fair share: what is not started can be taken back, but at a price.
-  const int take = std::clamp(count / roster.size(), 1, Shelf::kSize);
-  for (int place = 0; place < take; ++place) {
-    Work* work = first;
-    first = work->next;
-    self.shelf.Put(place, work);
-  }
-  if (first == nullptr) last = nullptr;
-  queued.store(count - take, std::memory_order_relaxed);
-  return take;
-}
-
 inline WorkerPool::Work* WorkerPool::Core::Steal() noexcept {
   for (Thread* thread = started; thread != nullptr;
        thread = thread->next_started) {
-    for (int place = 0; place < Shelf::kSize; ++place) {
+    const int end = thread->shelf.end();
+    for (int place = 0; place < end; ++place) {
       if (Work* work = thread->shelf.Claim(place)) return work;
     }
   }
@@ -379,7 +403,6 @@ inline void WorkerPool::Core::Park(Thread& self, Lock& lock) noexcept {
   while (self.woken.load(std::memory_order_acquire) == 0) {
     internal_sys::FutexWait(self.woken, 0);
   }
-  lock.lock();
 }
 
 inline std::vector<std::string> WorkerPool::Shutdown(

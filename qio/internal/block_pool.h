@@ -46,7 +46,8 @@ class BlockPool {
       return ::operator new(size, std::align_val_t{kAlignment});
     }
     Block*& free = free_[ClassOf(size)];
-    if (free == nullptr) [[unlikely]] Refill(ClassOf(size));
+    if (free == nullptr) [[unlikely]]
+      Refill(ClassOf(size));
     Block* block = free;
     free = block->next;
     return block;
@@ -73,8 +74,8 @@ class BlockPool {
   // A slab of `count` blocks of `size` bytes that are never given back here;
   // for a caller that recycles them itself.
   void* AllocateSlab(std::size_t size, std::size_t count) {
-    void* memory = ::operator new(kAlignment + size * count,
-                                  std::align_val_t{kAlignment});
+    void* memory =
+        ::operator new(kAlignment + size * count, std::align_val_t{kAlignment});
     slabs_ = ::new (memory) Slab{slabs_};
     return static_cast<std::byte*>(memory) + kAlignment;
   }
@@ -92,10 +93,9 @@ class BlockPool {
   static constexpr std::size_t kSlabBytes = 8192;
 
   static constexpr std::size_t ClassOf(std::size_t size) noexcept {
-    return size <= kAlignment
-               ? 0
-               : static_cast<std::size_t>(
-                     std::bit_width((size - 1) / kAlignment));
+    return size <= kAlignment ? 0
+                              : static_cast<std::size_t>(
+                                    std::bit_width((size - 1) / kAlignment));
   }
 
   void Refill(std::size_t size_class) {

@@ -104,9 +104,9 @@ class WithFunction final : public State {
  public:
   static WithFunction* New(Reactor& reactor, F&& f) {
     void* memory = internal_reactor::HoldBlock(reactor, sizeof(WithFunction));
-    static_assert(alignof(WithFunction) <=
-                      internal_block_pool::BlockPool::kAlignment,
-                  "qio: a callback must not be aligned beyond a cache line");
+    static_assert(
+        alignof(WithFunction) <= internal_block_pool::BlockPool::kAlignment,
+        "qio: a callback must not be aligned beyond a cache line");
     LoopCore& core = *internal_reactor::Access::core(reactor);
     struct Guard {
       ~Guard() {

@@ -82,8 +82,8 @@ class Mailbox {
       // waker is under way.
       node->next = reinterpret_cast<Node*>(word);
     } while (!word_.compare_exchange_weak(
-        word, reinterpret_cast<std::uintptr_t>(node),
-        std::memory_order_release, std::memory_order_relaxed));
+        word, reinterpret_cast<std::uintptr_t>(node), std::memory_order_release,
+        std::memory_order_relaxed));
     return word == kParked ? Pushed::kMustWake : Pushed::kQueued;
   }
 

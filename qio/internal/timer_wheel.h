@@ -81,11 +81,11 @@ class TimerWheel {
     // from there.
     const Tick far = now_ | kSpan;
     if (tick > far) tick = far;
-    const int level = (63 - std::countl_zero((tick ^ now_) | kSlotMask)) /
-                      kSlotBits;
+    const int level =
+        (63 - std::countl_zero((tick ^ now_) | kSlotMask)) / kSlotBits;
     node.level = static_cast<std::uint8_t>(level);
-    node.slot = static_cast<std::uint8_t>((tick >> (level * kSlotBits)) &
-                                          kSlotMask);
+    node.slot =
+        static_cast<std::uint8_t>((tick >> (level * kSlotBits)) & kSlotMask);
     slots_[node.level][node.slot].PushBack(node);
     occupied_[node.level] |= Tick{1} << node.slot;
   }
@@ -149,8 +149,7 @@ class TimerWheel {
       if (occupied_[level] == 0) continue;
       // All slots in use are past now's own slot of that level, so the lowest
       // bit is the earliest; and a lower level is earlier than a higher one.
-      const Tick slot =
-          static_cast<Tick>(std::countr_zero(occupied_[level]));
+      const Tick slot = static_cast<Tick>(std::countr_zero(occupied_[level]));
       const int shift = level * kSlotBits;
       return (now_ >> (shift + kSlotBits) << (shift + kSlotBits)) |
              slot << shift;
@@ -162,8 +161,8 @@ class TimerWheel {
   // those of this very millisecond become due.
   void Cascade() noexcept {
     for (int level = kLevels - 1; level >= 0; --level) {
-      const auto slot = static_cast<std::size_t>(
-          (now_ >> (level * kSlotBits)) & kSlotMask);
+      const auto slot =
+          static_cast<std::size_t>((now_ >> (level * kSlotBits)) & kSlotMask);
       if ((occupied_[level] & (Tick{1} << slot)) == 0) continue;
       occupied_[level] &= ~(Tick{1} << slot);
       Link moved;
