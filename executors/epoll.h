@@ -66,16 +66,19 @@ class BasicEpollExecutor final : public ReactorHost<BasicEpollExecutor<Brand>> {
   // Affinity:  becomes the loop.
   // Errors:    kFailedPrecondition if another thread is on the loop. Lets
   //            through what a callback throws; it can then be run again.
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status Run() {
     return Run([](On&) {});
   }
   template <class F>
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status Run(F first);
 
   // One turn: waits until something is ready, but `timeout` at most (negative:
   // as long as it takes), and calls what is. Rounded up to milliseconds.
   //
   // Affinity:  becomes the loop.
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status RunOnce(std::chrono::nanoseconds timeout);
 
   // Runs until nothing is outstanding, or `deadline`. False: something is.
@@ -103,6 +106,7 @@ class BasicEpollExecutor final : public ReactorHost<BasicEpollExecutor<Brand>> {
   // Affinity:  becomes the loop for the length of the call.
   // Errors:    kFailedPrecondition if another thread is on the loop.
   template <class F>
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status Enter(F&& f);
 
   bool IsOnLoop() const noexcept { return owner_.IsMe(); }

@@ -60,6 +60,7 @@ class BasicManualExecutor final
   // Errors:  kFailedPrecondition if another thread is on the loop.
 
   // One turn: calls what is ready now, without waiting.
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status RunOnce() {
     Owning owning(owner_);
     if (!owning) return Elsewhere();
@@ -69,6 +70,7 @@ class BasicManualExecutor final
   }
 
   // Moves the clock by `time` and runs one turn.
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status Advance(std::chrono::nanoseconds time) {
     now_ns_ += time.count();
     this->reactor().set_virtual_now_ns(now_ns_);
@@ -93,6 +95,7 @@ class BasicManualExecutor final
   }
 
   template <class F>
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status Enter(F&& f) {
     Owning owning(owner_);
     if (!owning) return Elsewhere();

@@ -63,6 +63,8 @@ struct WatchNode {
   Condition wanted = Condition::kNone;
   // Calls in a row after which an error or a hang-up still stood (WA-08).
   std::uint8_t standing = 0;
+  // Nobody waits for it: see Reactor::SetIdle().
+  bool idle = false;
   // The batch in which it was armed: it has no part in that batch's events.
   std::uint64_t armed_in = 0;
   void (*ready)(WatchNode*, Condition, void* on) = nullptr;
@@ -235,20 +237,29 @@ class Reactor {
     Condition interest = Condition::kNone;  // What the kernel was told.
   };
 
-  // Where a walk over a descriptor's watches goes on: a watch that is removed
-  // meanwhile is taken out of every walk.
-  struct Cursor {
-    Cursor(Reactor& r, WatchNode* first) noexcept
-        : reactor(r), next(first), outer(r.cursors_) {
-      r.cursors_ = this;
+  // A walk over a descriptor's watches, which may change meanwhile: whichever
+  // is removed is taken out of every walk.
+  class Walk {
+   public:
+    // Throws std::bad_alloc, if there was never a deeper nest of walks.
+    Walk(std::vector<WatchNode*>& walks, WatchNode* first)
+        : walks_(walks), at_(walks.size()) {
+      walks_.push_back(first);
     }
-    Cursor(const Cursor&) = delete;
-    Cursor& operator=(const Cursor&) = delete;
-    ~Cursor() { reactor.cursors_ = outer; }
+    Walk(const Walk&) = delete;
+    Walk& operator=(const Walk&) = delete;
+    ~Walk() { walks_.pop_back(); }
 
-    Reactor& reactor;
-    WatchNode* next;
-    Cursor* outer;
+    // The next watch, or null.
+    WatchNode* Next() noexcept {
+      WatchNode* node = walks_[at_];
+      if (node != nullptr) walks_[at_] = node->next;
+      return node;
+    }
+
+   private:
+    std::vector<WatchNode*>& walks_;
+    const std::size_t at_;
   };
 
   static constexpr int kEventsMax = 64;
@@ -267,6 +278,16 @@ class Reactor {
   int SetInterest(WatchNode& node, Condition wanted) noexcept;
   // Not armed: does nothing.
   void RemoveWatch(WatchNode& node) noexcept;
+  // An idle watch stays armed and does not count as outstanding: it will soon
+  // be wanted again, and costs no system call then.
+  void SetIdle(WatchNode& node, bool idle) noexcept {
+    if (node.idle == idle) return;
+    node.idle = idle;
+    watches_ += idle ? -1 : 1;
+  }
+  // Removes all watches of `fd`, which is about to be closed by its owner, and
+  // ends their callbacks.
+  void EndWatches(int fd) noexcept;
 
   void ArmTimer(TimerNode& node, std::int64_t deadline_ns) noexcept;
   void CancelTimer(TimerNode& node) noexcept;
@@ -314,7 +335,7 @@ class Reactor {
 
   internal_mailbox::NodeQueue queue_;
   std::vector<Descriptor> descriptors_;
-  Cursor* cursors_ = nullptr;
+  std::vector<WatchNode*> walks_;  // Where each walk goes on.
   std::uint64_t batch_ = 0;  // Numbers the calls of Dispatch().
 
   internal_timer_wheel::TimerWheel wheel_;
@@ -378,6 +399,10 @@ struct Access {
   static void RemoveWatch(Reactor& r, WatchNode& node) noexcept {
     r.RemoveWatch(node);
   }
+  static void SetIdle(Reactor& r, WatchNode& node, bool idle) noexcept {
+    r.SetIdle(node, idle);
+  }
+  static void EndWatches(Reactor& r, int fd) noexcept { r.EndWatches(fd); }
   static void ArmTimer(Reactor& r, TimerNode& node, std::int64_t ns) noexcept {
     r.ArmTimer(node, ns);
   }
@@ -625,10 +650,9 @@ inline void Reactor::CallWatches(int fd, std::uint32_t generation,
   if (descriptors_[static_cast<std::size_t>(fd)].generation != generation) {
     return;
   }
-  Cursor cursor(*this, descriptors_[static_cast<std::size_t>(fd)].first);
-  while (cursor.next != nullptr) {
-    WatchNode& node = *cursor.next;
-    cursor.next = node.next;
+  Walk walk(walks_, descriptors_[static_cast<std::size_t>(fd)].first);
+  while (WatchNode* next = walk.Next()) {
+    WatchNode& node = *next;
     const Condition ready = happened & (node.wanted | kAlways);
     if (ready == Condition::kNone || node.armed_in == batch) continue;
     if (Has(ready, kAlways)) [[unlikely]] {
@@ -749,11 +773,11 @@ inline void Reactor::Unlink(WatchNode& node) noexcept {
   Descriptor& descriptor = descriptors_[static_cast<std::size_t>(node.fd)];
   (node.prev != nullptr ? node.prev->next : descriptor.first) = node.next;
   (node.next != nullptr ? node.next->prev : descriptor.last) = node.prev;
-  for (Cursor* cursor = cursors_; cursor != nullptr; cursor = cursor->outer) {
-    if (cursor->next == &node) cursor->next = node.next;
+  for (WatchNode*& next : walks_) {
+    if (next == &node) next = node.next;
   }
   node.fd = -1;
-  --watches_;
+  if (!std::exchange(node.idle, false)) --watches_;
 }
 
 inline void Reactor::RemoveWatch(WatchNode& node) noexcept {
@@ -775,6 +799,15 @@ inline void Reactor::RemoveWatch(WatchNode& node) noexcept {
   if (failed != 0) {
     diagnostics_.Report("qio: descriptor " + std::to_string(fd) +
                         " was closed before its watch was stopped");
+  }
+}
+
+inline void Reactor::EndWatches(int fd) noexcept {
+  const auto at = static_cast<std::size_t>(fd);
+  while (at < descriptors_.size() && descriptors_[at].first != nullptr) {
+    WatchNode& node = *descriptors_[at].first;
+    RemoveWatch(node);
+    if (node.closed != nullptr) node.closed(&node);
   }
 }
 
@@ -930,11 +963,7 @@ inline void Reactor::Close() noexcept {
   FlushWork();
   extension_.reset();
   for (std::size_t fd = 0; fd < descriptors_.size(); ++fd) {
-    while (descriptors_[fd].first != nullptr) {
-      WatchNode& node = *descriptors_[fd].first;
-      RemoveWatch(node);
-      if (node.closed != nullptr) node.closed(&node);
-    }
+    EndWatches(static_cast<int>(fd));
   }
   while (TimerNode* node = PopAnyTimer()) {
     --timers_;
