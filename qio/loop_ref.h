@@ -119,6 +119,7 @@ class LoopRef {
   //            no memory. Arguments given as rvalues are back in place then.
   // Cost:      one allocation; a wake-up only if the loop sleeps.
   template <class F, class... Args>
+  [[nodiscard("qio: it can fail; look at its Status")]]
   absl::Status Post(F f, Args&&... args) const;
 
  private:

@@ -28,13 +28,16 @@ class ReactorHost;
 template <class E>
 class OnLoop {
  public:
+  using qio_sendable = void;  // Stays on its loop.
+
   OnLoop() = delete;               // qio: only an executor makes a witness
   OnLoop(const OnLoop&) = delete;  // qio: pass a witness on as OnLoop<E>&
   OnLoop& operator=(const OnLoop&) = delete;
   void operator&() const = delete;  // qio: a witness has no address to keep
   static void* operator new(std::size_t) = delete;  // qio: no witness on a heap
   static void* operator new[](std::size_t) = delete;
-  static void* operator new(std::size_t, void*) = delete;
+  static void* operator new(  // qio: a witness stays where it is
+      std::size_t, void*) = delete;
 
   // The executor whose loop this is.
   E& executor() const noexcept { return executor_; }

@@ -63,7 +63,7 @@ struct Call : Node {
 // Errors:    throws std::bad_alloc if there is no memory; `f` is destroyed.
 // Cost:      no allocation in steady state, no atomics, no system call.
 template <class E, class F>
-void Post(OnLoop<E>& on, F f) {
+void Post(OnLoop<E>& on, F f) {  // qio: pass the witness of its loop
   static_assert(internal_executor::RequireExecutor<E>::kOk);
   static_assert(std::is_invocable_v<F&, OnLoop<E>&>,
                 "qio: Post(on, f) calls f(on): let f take an OnLoop<E>& of the "

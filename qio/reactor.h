@@ -336,7 +336,7 @@ class Reactor {
   internal_mailbox::NodeQueue queue_;
   std::vector<Descriptor> descriptors_;
   std::vector<WatchNode*> walks_;  // Where each walk goes on.
-  std::uint64_t batch_ = 0;  // Numbers the calls of Dispatch().
+  std::uint64_t batch_ = 0;        // Numbers the calls of Dispatch().
 
   internal_timer_wheel::TimerWheel wheel_;
   internal_reactor::Link firing_;    // Due, and taken out of the wheel.
@@ -367,7 +367,7 @@ class Reactor {
   void* free_tasks_ = nullptr;
   internal_reactor::Link tasks_list_;
   internal_reactor::Link scopes_;
-  void (*abandon_tasks_)(Reactor&) noexcept = nullptr;
+  std::int64_t (*abandon_tasks_)(Reactor&) noexcept = nullptr;
 
   std::unique_ptr<internal_reactor::Extension> extension_;
   Diagnostics diagnostics_;
@@ -439,8 +439,8 @@ struct Access {
   static void*& free_tasks(Reactor& r) noexcept { return r.free_tasks_; }
   static Link& tasks_list(Reactor& r) noexcept { return r.tasks_list_; }
   static Link& scopes(Reactor& r) noexcept { return r.scopes_; }
-  static void set_abandon_tasks(Reactor& r,
-                                void (*hook)(Reactor&) noexcept) noexcept {
+  static void set_abandon_tasks(
+      Reactor& r, std::int64_t (*hook)(Reactor&) noexcept) noexcept {
     r.abandon_tasks_ = hook;
   }
   static std::unique_ptr<Extension>& extension(Reactor& r) noexcept {
@@ -619,7 +619,12 @@ inline bool Reactor::Spin() noexcept {
   if (hints == nullptr) return false;
   const int cpu = internal_sys::CurrentCpu();
   hints->loop.store(cpu, std::memory_order_relaxed);
-  if (cpu == hints->worker.load(std::memory_order_relaxed)) return false;
+  if (cpu == hints->worker.load(std::memory_order_relaxed)) {
+    // It can only run if this thread does not. That costs one system call, and
+    // saves two if the worker is quick: its wake-up of the loop, and a sleep.
+    internal_sys::Yield();
+    return !core_->mailbox().empty();
+  }
   return spin_.Until([this] { return !core_->mailbox().empty(); });
 }
 
@@ -957,9 +962,10 @@ inline Reactor::TimerNode* Reactor::PopAnyTimer() noexcept {
 
 inline void Reactor::Close() noexcept {
   if (core_ == nullptr) return;
-  // Counted first: what is lost is what was outstanding before any of it went.
-  const std::int64_t tasks = tasks_, watches = watches_, timers = timers_;
-  if (abandon_tasks_ != nullptr) abandon_tasks_(*this);
+  // Counted first: what is lost is what was there before any of it went.
+  const std::int64_t watches = watches_, timers = timers_;
+  const std::int64_t tasks =
+      abandon_tasks_ != nullptr ? abandon_tasks_(*this) : 0;
   FlushWork();
   extension_.reset();
   for (std::size_t fd = 0; fd < descriptors_.size(); ++fd) {

@@ -30,8 +30,8 @@
 //
 // Search for these two to find every place where a person, and not the
 // compiler, vouches. A class that opts in says that it may be moved to another
-// thread, and that its const functions may be called from several at once. An
-// aggregate opts out with `using qio_sendable = void;`.
+// thread, and that its const functions may be called from several at once. What
+// belongs to a loop says `using qio_sendable = void;`, and never may.
 //
 // What this cannot see: a `mutable` field behind a shared_ptr<const T>; a
 // custom deleter inside a shared_ptr; a comparison that reads a global.
@@ -75,6 +75,7 @@ enum class Reason {
   kReference,
   kView,
   kSharedMutable,
+  kLoopBound,  // Its class says so.
   kIrregular,  // An aggregate with a base, a C array or a union.
   kTooManyFields,
   kRefusedField,
@@ -420,9 +421,13 @@ struct Judge {
     } else if constexpr (!Complete<T>) {
       return Reason::kOpaque;
     } else if constexpr (requires { typename T::qio_sendable; }) {
-      // Inherited, it names the base, and says nothing about T.
-      return std::is_same_v<typename T::qio_sendable, T> ? Reason::kNone
-                                                         : Reason::kOpaque;
+      using Said = typename T::qio_sendable;
+      if constexpr (std::is_void_v<Said>) {
+        return Reason::kLoopBound;
+      } else {
+        // Inherited, it names the base, and says nothing about T.
+        return std::is_same_v<Said, T> ? Reason::kNone : Reason::kOpaque;
+      }
     } else if constexpr (std::is_aggregate_v<T> && !std::is_union_v<T> &&
                          !TupleLike<T>) {
       return OfAggregate<T>();
@@ -504,6 +509,9 @@ struct RequireSendable {
   static_assert(kReason != Reason::kSharedMutable,
                 "qio: a shared_ptr to what can change may not cross threads; "
                 "share immutable data as shared_ptr<const T>");
+  static_assert(kReason != Reason::kLoopBound,
+                "qio: what belongs to a loop may not cross threads; send a "
+                "LoopRef to it, or what a Completer's ToSendable() makes");
   static_assert(kReason != Reason::kIrregular,
                 "qio: an aggregate with a base class, a C array or a union "
                 "cannot be looked into; flatten it, use std::array or "

@@ -68,12 +68,14 @@ class SendableCompleter;
 template <class E>
 class TaskHandle {
  public:
+  using qio_sendable = void;  // Stays on its loop.
+
   TaskHandle() = default;
 
   // True: the completion will run, once and soon, with Cancelled, and without
   // waiting for the worker, whose late result is dropped. False: the result
   // had won, or the task is long over.
-  bool Cancel(OnLoop<E>& on) {
+  bool Cancel(OnLoop<E>& on) {  // qio: pass the witness of its loop
     return loop_id_ == internal_reactor::Access::CoreOf(on).id() &&
            task_->generation == generation_ && task_->Cancel();
   }
@@ -107,6 +109,7 @@ class [[nodiscard(
   static_assert(internal_executor::RequireExecutor<E>::kOk);
 
  public:
+  using qio_sendable = void;  // Stays on its loop.
   using Result = TaskResult<T>;
 
   QIOTask(QIOTask&& other) noexcept
@@ -141,7 +144,7 @@ class [[nodiscard(
   //            is no memory; the inputs and `completion` end here then.
   // Cost:      no allocation in steady state.
   template <class Completion>
-  TaskHandle<E> Then(Completion completion) && {
+  TaskHandle<E> Then(Completion completion) && {  // qio: std::move(task).Then()
     return Attach(std::move(completion), nullptr);
   }
   template <class Completion>
@@ -157,7 +160,8 @@ class [[nodiscard(
   //
   // Errors:  kFailedPrecondition if the task needs the loop to turn, which
   //          only those of workers do not.
-  Result Wait(OnLoop<E>& on) &&;
+  [[nodiscard("qio: it can fail; look at its Status")]]
+  Result Wait(OnLoop<E>& on) &&;  // qio: pass the witness of its loop
 
  private:
   using TaskBlock = internal_task_block::TaskBlock;
@@ -220,6 +224,7 @@ struct CancelHook {
 template <class E, class T>
 class Completer {
  public:
+  using qio_sendable = void;  // Stays on its loop.
   using Result = TaskResult<T>;
 
   Completer(Completer&& other) noexcept
@@ -236,7 +241,18 @@ class Completer {
   }
 
   // Queues the completion, never runs it inline.
-  void Complete(OnLoop<E>& on, Result result) &&;
+  void Complete(OnLoop<E>& on,  // qio: pass the witness of its loop
+                Result result) && {
+    internal_reactor::CheckSameLoop(on, *task_->core, "a Completer");
+    // The operation is over, and what had the hook may be gone when a Cancel()
+    // comes before the completion has run.
+    SetHook(nullptr);
+    auto* task = std::exchange(task_, nullptr);
+    task->template MakeResult<Result>(std::move(result));
+    task->PublishOnLoop();
+  }
+  void Complete(  // qio: a task completes once; move it
+      OnLoop<E>&, Result) & = delete;
 
   // The only form that may leave the loop.
   SendableCompleter<E, T> ToSendable() && noexcept {
@@ -271,6 +287,7 @@ class Completer {
   }
 
   void Drop() noexcept {
+    SetHook(nullptr);
     auto* task = std::exchange(task_, nullptr);
     task->template MakeResult<Result>(
         absl::AbortedError("the operation was dropped without a result"));
@@ -296,8 +313,8 @@ class SendableCompleter {
 
   SendableCompleter(SendableCompleter&& other) noexcept
       : task_(std::exchange(other.task_, nullptr)) {}
-  SendableCompleter(const SendableCompleter&) =
-      delete;  // qio: a task completes once; move it
+  SendableCompleter(  // qio: a task completes once; move it
+      const SendableCompleter&) = delete;
   SendableCompleter& operator=(SendableCompleter other) noexcept {
     std::swap(task_, other.task_);
     return *this;
@@ -307,6 +324,9 @@ class SendableCompleter {
     std::move(*this).Post(
         absl::AbortedError("the operation was dropped without a result"));
   }
+
+  template <class... Args>
+  void Complete(Args&&...) = delete;  // qio: off its loop, only Post(result)
 
   // Sends the result to the loop, which runs the completion. If the executor
   // is gone, the result is destroyed here.
@@ -396,16 +416,21 @@ struct CompletionPlace {
   static std::size_t Offset(const TaskBlock* task) noexcept {
     return RoundUp(task->ops->payload_end, alignof(C));
   }
+  // Behind whatever is there, which is a pointer at least.
+  static constexpr bool kMayFit =
+      alignof(C) <= TaskBlock::kPayloadAlignment &&
+      sizeof(void*) + sizeof(C) <= TaskBlock::kPayloadSize;
   static bool Fits(const TaskBlock* task) noexcept {
-    return alignof(C) <= TaskBlock::kPayloadAlignment &&
-           Offset(task) + sizeof(C) <= TaskBlock::kPayloadSize;
+    return kMayFit && Offset(task) + sizeof(C) <= TaskBlock::kPayloadSize;
   }
 
   static void Make(TaskBlock* task, C&& completion) {
-    if (Fits(task)) {
-      ::new (static_cast<void*>(task->payload + Offset(task)))
-          C(std::move(completion));
-      return;
+    if constexpr (kMayFit) {
+      if (Fits(task)) {
+        ::new (static_cast<void*>(task->payload + Offset(task)))
+            C(std::move(completion));
+        return;
+      }
     }
     C* spilled = internal_block_pool::New<C>(task->core->blocks(),
                                              std::move(completion));
@@ -639,7 +664,8 @@ TaskHandle<E> QIOTask<E, T>::Attach(Completion&& completion,
 }
 
 template <class E, class T>
-TaskResult<T> QIOTask<E, T>::Wait(OnLoop<E>& on) && {
+TaskResult<T> QIOTask<E, T>::Wait(  // qio: pass the witness of its loop
+    OnLoop<E>& on) && {
   internal_reactor::CheckSameLoop(on, *task_->core, "a QIOTask");
   if (!task_->ops->is_worker) {
     return absl::FailedPreconditionError(
@@ -654,7 +680,8 @@ TaskResult<T> QIOTask<E, T>::Wait(OnLoop<E>& on) && {
 }
 
 template <class E, class Worker, class... Args>
-auto RunInThread(OnLoop<E>& on, Worker worker, Args&&... args) {
+auto RunInThread(OnLoop<E>& on,  // qio: pass the witness of its loop
+                 Worker worker, Args&&... args) {
   return RunInLane(on, Lane::kDefault, std::move(worker),
                    std::forward<Args>(args)...);
 }
@@ -698,14 +725,6 @@ QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start) {
           reactor, Task::kOps, std::move(start));
   task->workers = nullptr;
   return internal_task::TaskMaker::MakeQIOTask<E, T>(task);
-}
-
-template <class E, class T>
-void Completer<E, T>::Complete(OnLoop<E>& on, Result result) && {
-  internal_reactor::CheckSameLoop(on, *task_->core, "a Completer");
-  auto* task = std::exchange(task_, nullptr);
-  task->template MakeResult<Result>(std::move(result));
-  task->PublishOnLoop();
 }
 
 }  // namespace qio::inline QIO_ABI

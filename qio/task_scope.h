@@ -35,7 +35,10 @@ class TaskScope {
   static_assert(internal_executor::RequireExecutor<E>::kOk);
 
  public:
-  explicit TaskScope(OnLoop<E>& on) noexcept {
+  using qio_sendable = void;  // Stays on its loop.
+
+  explicit TaskScope(OnLoop<E>& on)  // qio: pass the witness of its loop
+      noexcept {
     Reactor& reactor = internal_reactor::Access::Of(on);
     scope_.core = &internal_reactor::Access::CoreOf(on);
     internal_reactor::Access::scopes(reactor).PushBack(scope_);

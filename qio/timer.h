@@ -35,6 +35,13 @@ inline constexpr bool kIsDuration = false;
 template <class Rep, class Period>
 inline constexpr bool kIsDuration<std::chrono::duration<Rep, Period>> = true;
 
+template <class T>
+inline constexpr bool kIsDeadline = false;
+template <class Duration>
+inline constexpr bool
+    kIsDeadline<std::chrono::time_point<std::chrono::steady_clock, Duration>> =
+        true;
+
 // Nanoseconds, at the ends of the range if it is beyond them.
 template <class Duration>
 constexpr std::int64_t SaturatedNs(Duration duration) noexcept {
@@ -61,6 +68,8 @@ class Timer {
   static_assert(internal_executor::RequireExecutor<E>::kOk);
 
  public:
+  using qio_sendable = void;  // Stays on its loop.
+
   // Waits for nothing.
   Timer() = default;
   Timer(Timer&& other) noexcept
@@ -90,22 +99,25 @@ class Timer {
   // Once, `deadline` being a std::chrono::steady_clock::time_point. One in the
   // past is due in the next turn.
   template <class TimePoint, class F>
-  void StartAt(OnLoop<E>& on, TimePoint deadline, F callback);
+  void StartAt(OnLoop<E>& on,  // qio: pass the witness of its loop
+               TimePoint deadline, F callback);
 
   // Once, after `delay`, a std::chrono::duration. Zero or less is due in the
   // next turn, more than the clock can count never.
   template <class Duration, class F>
-  void StartAfter(OnLoop<E>& on, Duration delay, F callback);
+  void StartAfter(OnLoop<E>& on,  // qio: pass the witness of its loop
+                  Duration delay, F callback);
 
   // Again and again, the first time after `interval`. Intervals do not drift;
   // those that were missed cost one call together. Less than a millisecond
   // counts as one.
   template <class Duration, class F>
-  void StartEvery(OnLoop<E>& on, Duration interval, F callback);
+  void StartEvery(OnLoop<E>& on,  // qio: pass the witness of its loop
+                  Duration interval, F callback);
 
   // True: no call starts any more. False: there was none to come; it has been,
   // or is running now.
-  bool Stop(OnLoop<E>& on) {
+  bool Stop(OnLoop<E>& on) {  // qio: pass the witness of its loop
     if (state_ == nullptr) return false;
     internal_reactor::CheckSameLoop(on, state_->core(), "a Timer");
     return Retire();
@@ -196,10 +208,9 @@ class Timer {
 template <class E>
 template <class TimePoint, class F>
 void Timer<E>::StartAt(OnLoop<E>& on, TimePoint deadline, F callback) {
-  static_assert(
-      std::is_same_v<typename TimePoint::clock, std::chrono::steady_clock>,
-      "qio: a deadline is a std::chrono::steady_clock::time_point; the wall "
-      "clock may be set back");
+  static_assert(internal_timer::kIsDeadline<TimePoint>,
+                "qio: a deadline is a std::chrono::steady_clock::time_point; "
+                "the wall clock may be set back");
   Start(on, internal_timer::SaturatedNs(deadline.time_since_epoch()), 0,
         std::move(callback));
 }

@@ -38,6 +38,8 @@ class Watch {
   static_assert(internal_executor::RequireExecutor<E>::kOk);
 
  public:
+  using qio_sendable = void;  // Stays on its loop.
+
   // Watches nothing.
   Watch() = default;
   Watch(Watch&& other) noexcept
@@ -71,17 +73,21 @@ class Watch {
   //            std::bad_alloc.
   // Cost:      one system call; no allocation in steady state.
   template <class F>
-  absl::Status Start(OnLoop<E>& on, int fd, Condition wanted, F callback);
+  [[nodiscard("qio: it can fail; look at its Status")]]
+  absl::Status Start(OnLoop<E>& on,  // qio: pass the witness of its loop
+                     int fd, Condition wanted, F callback);
 
   // Wants something else from now on: also events that were there already are
   // seen with the new eyes.
   //
   // Errors:  kFailedPrecondition if nothing is watched; of epoll_ctl(2), after
   //          which the old condition stands.
-  absl::Status SetInterest(OnLoop<E>& on, Condition wanted);
+  [[nodiscard("qio: it can fail; look at its Status")]]
+  absl::Status SetInterest(OnLoop<E>& on,  // qio: pass the witness of its loop
+                           Condition wanted);
 
   // No call starts after this returns.
-  void Stop(OnLoop<E>& on) {
+  void Stop(OnLoop<E>& on) {  // qio: pass the witness of its loop
     if (state_ != nullptr) {
       internal_reactor::CheckSameLoop(on, state_->core(), "a Watch");
     }
@@ -152,7 +158,8 @@ absl::Status Watch<E>::Start(OnLoop<E>& on, int fd, Condition wanted,
 }
 
 template <class E>
-absl::Status Watch<E>::SetInterest(OnLoop<E>& on, Condition wanted) {
+absl::Status Watch<E>::SetInterest(  // qio: pass the witness of its loop
+    OnLoop<E>& on, Condition wanted) {
   if (!armed()) {
     return absl::FailedPreconditionError("the watch is not armed");
   }

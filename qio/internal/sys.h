@@ -88,6 +88,8 @@ inline std::int64_t MonotonicNs() noexcept {
 
 inline int CurrentCpu() noexcept { return ::sched_getcpu(); }
 
+inline void Yield() noexcept { ::sched_yield(); }
+
 // Sleeps while `word` holds `expected`, or until woken; may return for nothing.
 inline void FutexWait(std::atomic<std::uint32_t>& word,
                       std::uint32_t expected) noexcept {

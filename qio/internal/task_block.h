@@ -179,8 +179,11 @@ struct TaskBlock {
     if (was_running) GiveUp();
   }
 
-  static void AbandonAll(Link& list) noexcept {
-    while (list.linked()) FromLink(list.next)->Abandon();
+  // Returns how many there were.
+  static std::int64_t AbandonAll(Link& list) noexcept {
+    std::int64_t count = 0;
+    for (; list.linked(); ++count) FromLink(list.next)->Abandon();
+    return count;
   }
 
   static TaskBlock* FromMail(Node* node) noexcept {
@@ -320,16 +323,17 @@ struct Scope : Link {
   LoopCore* core = nullptr;  // Null once the executor is gone.
 };
 
-// The executor goes away.
-inline void AbandonAllTasks(Reactor& reactor) noexcept {
+// The executor goes away. Returns how many completions will never run.
+inline std::int64_t AbandonAllTasks(Reactor& reactor) noexcept {
+  std::int64_t count = 0;
   Link& scopes = Access::scopes(reactor);
   while (scopes.linked()) {
     auto* scope = static_cast<Scope*>(scopes.next);
     scope->Unlink();
     scope->core = nullptr;
-    TaskBlock::AbandonAll(scope->tasks);
+    count += TaskBlock::AbandonAll(scope->tasks);
   }
-  TaskBlock::AbandonAll(Access::tasks_list(reactor));
+  return count + TaskBlock::AbandonAll(Access::tasks_list(reactor));
 }
 
 inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {
