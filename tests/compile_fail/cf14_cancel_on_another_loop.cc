@@ -1,0 +1,23 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// CF-14: cancelling with the witness of another loop.
+// EXPECT: qio: pass the witness of its loop
+
+#include "qio/executors/epoll.h"
+#include "qio/on_loop.h"
+#include "qio/task.h"
+
+struct Ui;
+struct Io;
+using UiLoop = qio::BasicEpollExecutor<Ui>;
+using IoLoop = qio::BasicEpollExecutor<Io>;
+#ifdef QIO_COMPILE_FAIL
+using Loop = IoLoop;
+#else
+using Loop = UiLoop;
+#endif
+
+void GiveUp(qio::OnLoop<Loop>& on, qio::TaskHandle<UiLoop> task) {
+  task.Cancel(on);
+}

@@ -1,0 +1,21 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// CF-15: completing with a completer that is kept.
+// EXPECT: qio: a task completes once; move it
+
+#include <utility>
+
+#include "qio/executors/epoll.h"
+#include "qio/on_loop.h"
+#include "qio/task.h"
+
+using Loop = qio::EpollExecutor;
+
+void Arrived(qio::OnLoop<Loop>& on, qio::Completer<Loop, int> completer) {
+#ifdef QIO_COMPILE_FAIL
+  completer.Complete(on, 1);
+#else
+  std::move(completer).Complete(on, 1);
+#endif
+}

@@ -1,0 +1,25 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// CF-17: a worker that returns a pointer.
+// EXPECT: qio: a pointer may not cross threads
+
+#include <string>
+
+#include "qio/executors/epoll.h"
+#include "qio/on_loop.h"
+#include "qio/task.h"
+
+using Loop = qio::EpollExecutor;
+
+#ifdef QIO_COMPILE_FAIL
+using Returned = const char*;
+#else
+using Returned = std::string;
+#endif
+
+void Load(qio::OnLoop<Loop>& on) {
+  qio::RunInThread(on, []() -> Returned {
+    return "name";
+  }).Then([](qio::OnLoop<Loop>&, auto) {});
+}

@@ -1,0 +1,27 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// CF-17: a worker that returns a reference.
+// EXPECT: qio: a reference may not cross threads
+
+#include <string>
+
+#include "qio/executors/epoll.h"
+#include "qio/on_loop.h"
+#include "qio/task.h"
+
+using Loop = qio::EpollExecutor;
+
+static std::string name;
+
+#ifdef QIO_COMPILE_FAIL
+using Returned = std::string&;
+#else
+using Returned = std::string;
+#endif
+
+void Load(qio::OnLoop<Loop>& on) {
+  qio::RunInThread(on, []() -> Returned {
+    return name;
+  }).Then([](qio::OnLoop<Loop>&, auto) {});
+}

@@ -1,0 +1,23 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// CF-19: a watch started without a witness.
+// EXPECT: qio: pass the witness of its loop
+
+#include "absl/status/status.h"
+#include "qio/condition.h"
+#include "qio/executors/epoll.h"
+#include "qio/on_loop.h"
+#include "qio/watch.h"
+
+using Loop = qio::EpollExecutor;
+
+absl::Status Open([[maybe_unused]] qio::OnLoop<Loop>& on,
+                  qio::Watch<Loop>& watch, int fd) {
+  auto ready = [](qio::OnLoop<Loop>&, qio::Condition) {};
+#ifdef QIO_COMPILE_FAIL
+  return watch.Start(fd, qio::Condition::kIn, ready);
+#else
+  return watch.Start(on, fd, qio::Condition::kIn, ready);
+#endif
+}

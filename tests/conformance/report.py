@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# Copyright 2026 The qio Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the conformance suite and prints a table: clauses by executors.
+
+    tools/bazel run //tests/conformance:report -- [--markdown=FILE] [--on-demand]
+
+--on-demand also runs what takes long. The exit code is 0 if nothing failed and
+each clause of the base (README.md) has a case on each executor, or an exemption
+with a reason.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import clauses
+
+_SECONDS_MAX = 900
+
+
+class Executor:
+    """A column: its programs, and what came of their cases."""
+
+    def __init__(self, title):
+        self.title = title
+        self.programs = []
+        self.exemptions = {}
+        self.failures = []  # (clause, what it said)
+
+    def add(self, path):
+        described = json.loads(subprocess.check_output([path, "--describe"]))
+        self.programs.append((path, described))
+        self.exemptions.update(described["exemptions"])
+
+    def run(self, clause_id, on_demand):
+        """Runs the cases of one clause in processes of their own."""
+        if clause_id in self.exemptions:
+            return "exempt"
+        result = "missing"
+        for path, described in self.programs:
+            cases = [case for case in described["cases"]
+                     if case["clause"] == clause_id]
+            chosen = [case["name"] for case in cases
+                      if on_demand or not case["on_demand"]]
+            if cases and not chosen and result == "missing":
+                result = "on demand"
+            if not chosen:
+                continue
+            filter_ = f"{described['suite']}/{','.join(chosen)}"
+            try:
+                run = subprocess.run(
+                    [path, f"--run_test={filter_}", "--color_output=no"],
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    timeout=_SECONDS_MAX, check=False)
+                code, said = run.returncode, run.stdout
+            except subprocess.TimeoutExpired as error:
+                code, said = "hangs", error.stdout or b""
+            if code != 0:
+                text = said.decode(errors="replace").strip()
+                self.failures.append(
+                    (clause_id, f"{text}\n(exit code {code})"))
+                return "fail"
+            result = "pass"
+        return result
+
+
+def table(listed, executors, results):
+    """The report in Markdown, as lines."""
+    names = [executor.title for executor in executors]
+    yield "| clause | priority | rule | " + " | ".join(names) + " |"
+    yield "|---" * (3 + len(names)) + "|"
+    for clause in listed.all:
+        if clause.id in results:
+            rule = clauses.rule(clause).replace("|", "\\|")
+            yield f"| {clause.id} | {clause.priority} | {rule} | " + \
+                " | ".join(results[clause.id]) + " |"
+    yield ""
+    cells = [cell for row in results.values() for cell in row]
+    yield f"{len(results)} clauses by {len(names)} executors: " + ", ".join(
+        f"{cells.count(cell)} {cell}" for cell in
+        ("pass", "fail", "exempt", "missing", "on demand") if cell in cells)
+    exempt = [f"- {executor.title}, {clause_id}: {reason}"
+              for executor in executors
+              for clause_id, reason in sorted(executor.exemptions.items())]
+    if exempt:
+        yield from ["", "Exempt:", ""] + exempt
+    for executor in executors:
+        for clause_id, said in executor.failures:
+            yield from ["", f"{executor.title}, {clause_id}:", "", "```"]
+            yield from said.splitlines()
+            yield "```"
+
+
+def main():
+    readme, *arguments = sys.argv[1:]
+    markdown, on_demand, columns = None, False, {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument == "--on-demand":
+            on_demand = True
+        elif name == "--markdown" and value:
+            # Where the command was given, and not where Bazel runs it.
+            there = os.environ.get("BUILD_WORKING_DIRECTORY", ".")
+            markdown = pathlib.Path(there) / value
+        elif equals and not name.startswith("-"):
+            columns.setdefault(name, Executor(name)).add(value)
+        else:
+            print(f"report: what is {argument}? See report.py", file=sys.stderr)
+            return 2
+
+    listed = clauses.Clauses(readme)
+    executors = list(columns.values())
+    results, bad = {}, 0
+    for clause in listed.all:
+        row = [executor.run(clause.id, on_demand) for executor in executors]
+        in_base = clause.id in listed.base
+        if in_base or set(row) != {"missing"}:
+            results[clause.id] = row
+            bad += row.count("fail") + (row.count("missing") if in_base else 0)
+    text = "\n".join(table(listed, executors, results)) + "\n"
+    sys.stdout.write(text)
+    if markdown:
+        markdown.write_text(text, encoding="utf-8")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
