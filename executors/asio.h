@@ -43,6 +43,7 @@
 #include "qio/executors/internal/asio_turn.h"
 #include "qio/on_loop.h"
 #include "qio/reactor.h"
+#include "qio/reactor_host.h"
 #include "qio/status.h"
 
 namespace qio::inline QIO_ABI {

@@ -39,6 +39,7 @@
 #include "qio/executor.h"
 #include "qio/on_loop.h"
 #include "qio/reactor.h"
+#include "qio/reactor_host.h"
 
 namespace qio::inline QIO_ABI {
 

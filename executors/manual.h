@@ -30,6 +30,7 @@
 #include "qio/on_loop.h"
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
+#include "qio/reactor_host.h"
 
 namespace qio::inline QIO_ABI {
 

@@ -17,7 +17,7 @@
 #include "absl/status/status.h"
 #include "qio/config.h"
 #include "qio/on_loop.h"
-#include "qio/reactor.h"
+#include "qio/reactor_host.h"
 
 namespace qio::inline QIO_ABI {
 

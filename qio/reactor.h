@@ -15,8 +15,8 @@
 //   4. after Enter(), if HasWork(), Kick() so that it looks again,
 //   5. if it stops when idle: keep running while outstanding() is not zero.
 //
-// An executor derives from ReactorHost<E>, which owns the reactor and the
-// witness. executors/README.md walks through one.
+// An executor derives from ReactorHost<E> (reactor_host.h), which owns the
+// reactor and the witness. executors/README.md walks through one.
 
 #ifndef QIO_REACTOR_H_
 #define QIO_REACTOR_H_
@@ -42,7 +42,6 @@
 #include "qio/on_loop.h"
 #include "qio/owned_fd.h"
 #include "qio/status.h"
-#include "qio/worker_pool.h"
 #include "qio/workers.h"
 
 namespace qio::inline QIO_ABI {
@@ -205,11 +204,6 @@ class Reactor {
   // A program's test clock in place of the monotonic one.
   void set_virtual_now_ns(std::int64_t now_ns) noexcept {
     virtual_now_ns_ = now_ns;
-  }
-
-  // Called on any thread by whoever is about to wake the loop.
-  void set_before_wake(void (*hook)(void*) noexcept, void* argument) noexcept {
-    core_->set_before_wake(hook, argument);
   }
 
   // How often, at most, to look at the mailbox before sleeping while a worker
@@ -494,62 +488,6 @@ inline void CheckMayTouch([[maybe_unused]] LoopCore& core,
 }
 
 }  // namespace internal_reactor
-
-// ReactorHost<E>
-//
-// The base of an executor: owns the reactor, the witness and the choice of
-// workers. E passes itself, is final, and says in its constructor what it is
-// called:
-//
-//   class PollExecutor final : public qio::ReactorHost<PollExecutor> { ... };
-//
-// In E, reactor() is the reactor and on() the witness, to be handed to what
-// runs on the loop and to nothing else.
-template <class E>
-class ReactorHost {
- public:
-  ReactorHost(const ReactorHost&) = delete;
-  ReactorHost& operator=(const ReactorHost&) = delete;
-
-  // Gives the executor workers to use, perhaps shared with others, in place of
-  // the pool it would make itself. Those used so far are let go, which waits
-  // for them if nobody else has them.
-  void UseWorkers(OnLoop<E>& on, std::shared_ptr<Workers> workers,
-                  Lane lane = Lane::kDefault);
-
-  // The workers of a lane; the default pool is made here on first use.
-  Workers& workers(OnLoop<E>& on, Lane lane = Lane::kDefault);
-
-  // Where this executor reports what nobody is there to be told.
-  void SetDiagnostics(OnLoop<E>&, Diagnostics diagnostics) {
-    reactor_.set_diagnostics(diagnostics);
-  }
-
-  // How many pauses, at most, the loop spins before it sleeps while a worker
-  // is out; 0 never spins.
-  void SetSpinLimit(OnLoop<E>&, std::uint32_t pauses_max) {
-    reactor_.set_spin_limit(pauses_max);
-  }
-
-  // Started tasks, armed watches and timers, queued calls, live LoopRefs.
-  std::int64_t outstanding(OnLoop<E>&) const noexcept {
-    return reactor_.outstanding();
-  }
-
- private:
-  friend E;
-  friend struct internal_reactor::Access;
-
-  ReactorHost(ReactorParts parts, const char* kind) noexcept;
-  ~ReactorHost() = default;
-
-  Reactor& reactor() noexcept { return reactor_; }
-  const Reactor& reactor() const noexcept { return reactor_; }
-  OnLoop<E>& on() noexcept { return on_; }
-
-  OnLoop<E> on_;
-  Reactor reactor_;
-};
 
 // ---------------------------------------------------------------------------
 
@@ -995,32 +933,6 @@ inline void Reactor::ReportLosses(std::int64_t tasks, std::int64_t watches,
       " (their workers still out: " + std::to_string(in_flight_) +
       "), watches " + std::to_string(watches) + ", timers " +
       std::to_string(timers) + ", queued calls " + std::to_string(calls_lost_));
-}
-
-template <class E>
-ReactorHost<E>::ReactorHost(ReactorParts parts, const char* kind) noexcept
-    : on_(static_cast<E&>(*this)),
-      reactor_(std::move(parts),
-               Reactor::Host{
-                   kind, static_cast<E*>(this), std::addressof(on_),
-                   [](const void* executor) noexcept {
-                     return static_cast<const E*>(executor)->RunsElsewhere();
-                   },
-                   [](Lane lane) -> std::shared_ptr<Workers> {
-                     return std::make_shared<WorkerPool>(
-                         lane == Lane::kDns ? WorkerPool::Options::Dns()
-                                            : WorkerPool::Options());
-                   }}) {}
-
-template <class E>
-void ReactorHost<E>::UseWorkers(OnLoop<E>&, std::shared_ptr<Workers> workers,
-                                Lane lane) {
-  internal_reactor::Access::UseWorkers(reactor_, lane, std::move(workers));
-}
-
-template <class E>
-Workers& ReactorHost<E>::workers(OnLoop<E>&, Lane lane) {
-  return internal_reactor::Access::workers(reactor_, lane);
 }
 
 }  // namespace qio::inline QIO_ABI

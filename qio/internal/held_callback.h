@@ -46,9 +46,6 @@ class HeldCallback : public Node {
     if (running_ == 0) DestroyFunction();
   }
 
-  // There is still a callback to be called.
-  bool holds() const noexcept { return !dropped_; }
-
   LoopCore& core() const noexcept { return core_; }
 
  protected:

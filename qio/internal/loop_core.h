@@ -46,7 +46,7 @@ class LoopCore {
       case Mailbox::Pushed::kQueued:
         return true;
       case Mailbox::Pushed::kMustWake:
-        Wake();
+        WriteWake();
         return true;
       case Mailbox::Pushed::kClosed:
         break;
@@ -155,20 +155,12 @@ class LoopCore {
   }
 
   Mailbox& mailbox() noexcept { return mailbox_; }
-  int wake_fd() const noexcept { return wake_fd_; }
   std::uint64_t id() const noexcept { return id_; }
   internal_block_pool::BlockPool& blocks() noexcept { return blocks_; }
 
   // Null once the executor is gone.
   Reactor* reactor() const noexcept { return reactor_; }
   void set_reactor(Reactor* reactor) noexcept { reactor_ = reactor; }
-
-  // Called by a waker before it wakes, on its thread: a host that may end its
-  // run when idle (Asio) learns that it must not.
-  void set_before_wake(void (*hook)(void*) noexcept, void* argument) noexcept {
-    before_wake_ = hook;
-    before_wake_argument_ = argument;
-  }
 
  private:
   // refs_: how many LoopRefs there are, times two, and in bit 0 whether the
@@ -177,16 +169,9 @@ class LoopCore {
   static constexpr std::uint64_t kNoteOut = 1;
   static constexpr std::uint64_t kOneRef = 2;
 
-  void Wake() noexcept {
-    if (before_wake_ != nullptr) before_wake_(before_wake_argument_);
-    WriteWake();
-  }
-
   Mailbox mailbox_;
 
   const int wake_fd_;
-  void (*before_wake_)(void*) noexcept = nullptr;
-  void* before_wake_argument_ = nullptr;
 
   alignas(64) std::atomic<std::uint64_t> refs_{0};
   // What is still out when the executor is gone. Below zero while some came

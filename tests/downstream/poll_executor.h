@@ -18,6 +18,7 @@
 #include "qio/executor.h"
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
+#include "qio/reactor_host.h"
 
 class PollExecutor final : public qio::ReactorHost<PollExecutor> {
  public:
