@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
+# Not resolved: Bazel links the programs beside this file.
+HERE = pathlib.Path(__file__).absolute().parent
 
 # What one operation of ours may cost. The peers: GTask some 9,600 a task,
 # g_unix_fd sources some 1,700 an echo.
