@@ -105,8 +105,8 @@ class NetListener {
   // Listens on nothing. QEMU: qio_net_listener_new.
   NetListener() = default;
   NetListener(NetListener&& other) noexcept = default;
-  NetListener(const NetListener&) =
-      delete;  // qio: a listener has one owner; move it
+  NetListener(  // qio: a listener has one owner; move it
+      const NetListener&) = delete;
   NetListener& operator=(NetListener other) noexcept {
     std::swap(state_, other.state_);
     std::swap(name_, other.name_);
@@ -752,7 +752,8 @@ void NetListener<E>::SetClientFunc(OnLoop<E>& on, F f) {
 }
 
 template <class E>
-void NetListener<E>::RemoveClientFunc(OnLoop<E>& on) {
+void NetListener<E>::RemoveClientFunc(  // qio: pass the witness of its loop
+    OnLoop<E>& on) {
   const StatePtr state(std::addressof(StateOn(on)));
   const auto old = std::move(state->client_func);
   state->UpdateAccepting(on);
@@ -772,7 +773,8 @@ QIOTask<E, SocketChannel<E>> NetListener<E>::WaitClient(OnLoop<E>& on) {
 }
 
 template <class E>
-void NetListener<E>::Disconnect(OnLoop<E>& on) {
+void NetListener<E>::Disconnect(  // qio: pass the witness of its loop
+    OnLoop<E>& on) {
   StateOn(on).Disconnect(on);
 }
 

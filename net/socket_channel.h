@@ -123,8 +123,8 @@ class SocketChannel {
   // Closed.
   SocketChannel() = default;
   SocketChannel(SocketChannel&& other) noexcept = default;
-  SocketChannel(const SocketChannel&) =
-      delete;  // qio: a channel has one owner; move it
+  SocketChannel(  // qio: a channel has one owner; move it
+      const SocketChannel&) = delete;
   SocketChannel& operator=(SocketChannel other) noexcept {
     std::swap(state_, other.state_);
     return *this;
@@ -798,7 +798,8 @@ bool SocketChannel<E>::is_open() const noexcept {
 }
 
 template <class E>
-void SocketChannel<E>::Close(OnLoop<E>& on) {
+void SocketChannel<E>::Close(  // qio: pass the witness of its loop
+    OnLoop<E>& on) {
   CheckLoop(on);
   if (is_open()) State::Close(on, state_);
 }
@@ -906,7 +907,8 @@ absl::Status SocketChannel<E>::OnData(OnLoop<E>& on, F f) {
 }
 
 template <class E>
-void SocketChannel<E>::StopData(OnLoop<E>& on) {
+void SocketChannel<E>::StopData(  // qio: pass the witness of its loop
+    OnLoop<E>& on) {
   CheckLoop(on);
   if (!is_open() || !state_->on_data) return;
   state_->io->StopReceive(on, state_->socket);

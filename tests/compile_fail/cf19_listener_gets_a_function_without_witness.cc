@@ -1,0 +1,23 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// CF-19: a client function set without a witness.
+// EXPECT: qio: pass the witness of its loop
+
+#include "qio/executors/epoll.h"
+#include "qio/net/net_listener.h"
+#include "qio/net/socket_channel.h"
+#include "qio/on_loop.h"
+
+using Loop = qio::EpollExecutor;
+
+void OnClient(qio::OnLoop<Loop>&, qio::SocketChannel<Loop>) {}
+
+void Begin([[maybe_unused]] qio::OnLoop<Loop>& on,
+           qio::NetListener<Loop>& listener) {
+#ifdef QIO_COMPILE_FAIL
+  listener.SetClientFunc(&OnClient);
+#else
+  listener.SetClientFunc(on, &OnClient);
+#endif
+}
