@@ -69,18 +69,15 @@ class TimerWheel {
   explicit TimerWheel(Tick now) : now_(now) {}
 
   // `node` must not be linked. A tick that is not in the future is due at the
-  // next Advance(), whatever its argument.
+  // next Advance(), whatever its argument; one beyond kLongest never comes.
   void Arm(WheelNode& node, Tick tick) noexcept {
+    if (tick > kLongest) tick = kLongest;
     node.tick = tick;
     if (tick <= now_) {
       node.level = kDue;
       due_.PushBack(node);
       return;
     }
-    // Past the last level it waits in the farthest slot, and is armed again
-    // from there.
-    const Tick far = now_ | kSpan;
-    if (tick > far) tick = far;
     const int level =
         (63 - std::countl_zero((tick ^ now_) | kSlotMask)) / kSlotBits;
     node.level = static_cast<std::uint8_t>(level);
@@ -137,10 +134,10 @@ class TimerWheel {
 
  private:
   static constexpr int kSlotBits = 6;
-  static constexpr int kLevels = 7;
+  static constexpr int kLevels = 8;
   static constexpr Tick kSlotMask = (Tick{1} << kSlotBits) - 1;
-  // 2^42 milliseconds are 139 years.
-  static constexpr Tick kSpan = (Tick{1} << (kSlotBits * kLevels)) - 1;
+  // 2^48 milliseconds are 8,900 years; a count of nanoseconds ends before.
+  static constexpr Tick kLongest = (Tick{1} << (kSlotBits * kLevels)) - 1;
   // In place of a level: in the list of what is due.
   static constexpr std::uint8_t kDue = kLevels;
 
