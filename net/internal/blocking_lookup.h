@@ -24,6 +24,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -143,6 +144,30 @@ inline addrinfo Hints(const SocketAddress& address, AddressUse use) {
 
 }  // namespace internal_blocking_lookup
 
+namespace internal_blocking_lookup {
+
+// What "localhost" is where nothing says so, as in a container without
+// /etc/hosts (RFC 6761, section 6.3).
+inline absl::StatusOr<std::vector<ResolvedAddress>> Loopback(
+    const SocketAddress& address, AddressUse use) {
+  std::vector<ResolvedAddress> addresses;
+  for (const auto& [family, host] : {std::pair(IpFamily::kIpv6, "::1"),
+                                     std::pair(IpFamily::kIpv4, "127.0.0.1")}) {
+    if (address.family() != IpFamily::kAny && address.family() != family) {
+      continue;
+    }
+    absl::StatusOr<std::vector<ResolvedAddress>> literal = ResolveWithoutLookup(
+        SocketAddress::InetRange(host, address.port(), address.last_port(),
+                                 family),
+        use);
+    if (!literal.ok()) return literal.status();
+    addresses.insert(addresses.end(), literal->begin(), literal->end());
+  }
+  return addresses;
+}
+
+}  // namespace internal_blocking_lookup
+
 inline absl::StatusOr<std::vector<ResolvedAddress>> BlockingLookup(
     const SocketAddress& address, AddressUse use) {
   absl::Status status = address.CheckFor(use);
@@ -155,6 +180,9 @@ inline absl::StatusOr<std::vector<ResolvedAddress>> BlockingLookup(
   addrinfo* answers = nullptr;
   errno = 0;
   const int error = getaddrinfo(host.c_str(), nullptr, &hints, &answers);
+  if (error != 0 && host == "localhost") {
+    return internal_blocking_lookup::Loopback(address, use);
+  }
   if (error != 0) {
     return internal_blocking_lookup::LookupErrorStatus(error, errno, host);
   }
