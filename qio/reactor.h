@@ -355,6 +355,7 @@ class Reactor {
   // What keeps the core's memory alive: tasks whose result is to come from
   // elsewhere, and objects that own a block of it.
   std::int64_t in_flight_ = 0;
+  std::int64_t workers_out_ = 0;  // Those of them that are with a worker.
   std::int64_t blocks_held_ = 0;
 
   // Of qio/task.h, which the reactor knows nothing else of.
@@ -427,6 +428,9 @@ struct Access {
   static std::int64_t& calls_lost(Reactor& r) noexcept { return r.calls_lost_; }
   static std::int64_t& refs(Reactor& r) noexcept { return r.refs_; }
   static std::int64_t& in_flight(Reactor& r) noexcept { return r.in_flight_; }
+  static std::int64_t& workers_out(Reactor& r) noexcept {
+    return r.workers_out_;
+  }
   static std::int64_t& blocks_held(Reactor& r) noexcept {
     return r.blocks_held_;
   }
@@ -551,7 +555,9 @@ inline int Reactor::TimeoutMs() const noexcept {
 }
 
 inline bool Reactor::Spin() noexcept {
-  if (in_flight_ == 0 || chain_to_ == nullptr || !spin_.enabled()) return false;
+  if (workers_out_ == 0 || chain_to_ == nullptr || !spin_.enabled()) {
+    return false;
+  }
   FlushWork();
   ProcessorHints* hints = chain_to_->processor_hints();
   if (hints == nullptr) return false;
@@ -830,6 +836,7 @@ inline void Reactor::StartWork(internal_workers::Work& work,
     FlushWork();
     chain_to_ = &workers;
   }
+  ++workers_out_;
   work.next = nullptr;
   (chain_first_ == nullptr ? chain_first_ : chain_last_->next) = &work;
   chain_last_ = &work;
@@ -914,10 +921,15 @@ inline void Reactor::Close() noexcept {
     if (node->closed != nullptr) node->closed(node);
   }
   core_->Close(queue_);
-  while (!queue_.empty()) {
-    Node* node = queue_.Pop();
-    node->run(node, nullptr);
-  }
+  // Again for tasks that a destructor has started.
+  do {
+    while (!queue_.empty()) {
+      Node* node = queue_.Pop();
+      node->run(node, nullptr);
+    }
+    if (abandon_tasks_ != nullptr) abandon_tasks_(*this);
+    FlushWork();
+  } while (!queue_.empty());
   ReportLosses(tasks, watches, timers);
   core_->set_reactor(nullptr);
   std::exchange(core_, nullptr)->Retire(in_flight_ + blocks_held_ + refs_);
@@ -930,7 +942,7 @@ inline void Reactor::ReportLosses(std::int64_t tasks, std::int64_t watches,
       "qio: " + std::string(host_.kind) +
       " executor destroyed with work outstanding: tasks " +
       std::to_string(tasks) +
-      " (their workers still out: " + std::to_string(in_flight_) +
+      " (their workers still out: " + std::to_string(workers_out_) +
       "), watches " + std::to_string(watches) + ", timers " +
       std::to_string(timers) + ", queued calls " + std::to_string(calls_lost_));
 }

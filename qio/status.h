@@ -14,6 +14,7 @@
 #define QIO_STATUS_H_
 
 #include <cerrno>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -108,6 +109,21 @@ inline absl::StatusCode CodeOf(int error) {
 // Debian's Abseil has a string_view of its own.
 inline absl::Status Make(absl::StatusCode code, std::string_view text) {
   return absl::Status(code, absl::string_view(text.data(), text.size()));
+}
+
+// What `make` makes; or without memory a status of `code` without text.
+template <class Make>
+absl::Status MakeOrCode(absl::StatusCode code, Make make) noexcept {
+#if defined(__cpp_exceptions)
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    return absl::Status(code, absl::string_view());
+  }
+#else
+  (void)code;
+  return make();
+#endif
 }
 
 }  // namespace internal_status

@@ -36,6 +36,7 @@
 #include "qio/on_loop.h"
 #include "qio/reactor.h"
 #include "qio/sendable.h"
+#include "qio/status.h"
 #include "qio/task_scope.h"
 #include "qio/workers.h"
 
@@ -149,7 +150,9 @@ class [[nodiscard(
   }
   template <class Completion>
   TaskHandle<E> Then(TaskScope<E>& scope, Completion completion) && {
-    return Attach(std::move(completion), &scope.scope_.tasks);
+    // A scope whose executor is going away holds no more tasks.
+    return Attach(std::move(completion),
+                  scope.scope_.core != nullptr ? &scope.scope_.tasks : nullptr);
   }
 
   // QIOTask::Wait()
@@ -511,8 +514,9 @@ struct WorkerTask {
       EndInputs end{task};
       Call(task);
     } catch (...) {
-      task->template MakeResult<Result>(
-          internal_exception_status::CurrentException());
+      task->template MakeResult<Result>(internal_status::MakeOrCode(
+          absl::StatusCode::kUnknown,
+          &internal_exception_status::CurrentException));
     }
 #else
     EndInputs end{task};
@@ -654,7 +658,9 @@ TaskHandle<E> QIOTask<E, T>::Attach(Completion&& completion,
   // The executor is gone: neither starts, and both end here.
   if (reactor == nullptr) return TaskHandle<E>();
   using Place = internal_task::CompletionPlace<E, Result, Completion>;
-  Workers* const workers = task_->workers;
+  // Those of now: it may have been made when there were others.
+  Workers* const workers =
+      task_->ops->is_worker ? &Access::workers(*reactor, task_->lane) : nullptr;
   Place::Make(task_, std::move(completion));
   TaskBlock* const task = std::exchange(task_, nullptr);
   task->completion_ops = &Place::kOps;
@@ -703,12 +709,13 @@ auto RunInLane(OnLoop<E>& on, Lane lane, Worker worker, Args&&... args) {
   static_assert(
       internal_sendable::RequireSendableResult<typename Task::Returned>::kOk);
   Reactor& reactor = internal_reactor::Access::Of(on);
-  Workers& workers = internal_reactor::Access::workers(reactor, lane);
+  // Made here if there are none yet, so that Then() need not.
+  internal_reactor::Access::workers(reactor, lane);
   auto* task =
       internal_task::NewTask<typename Task::Place, typename Task::Inputs>(
           reactor, Task::kOps, std::move(worker),
           std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...));
-  task->workers = &workers;
+  task->lane = lane;
   return internal_task::TaskMaker::MakeQIOTask<E, typename Task::T>(task);
 }
 
@@ -723,7 +730,6 @@ QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start) {
   auto* task =
       internal_task::NewTask<typename Task::Place, typename Task::Inputs>(
           reactor, Task::kOps, std::move(start));
-  task->workers = nullptr;
   return internal_task::TaskMaker::MakeQIOTask<E, T>(task);
 }
 

@@ -34,7 +34,7 @@ class ThreadPerTask final : public Workers {
  public:
   struct Options {
     const char* name = "qio-task";  // 15 characters at most.
-    Diagnostics diagnostics;
+    Diagnostics diagnostics{};
   };
 
   ThreadPerTask() : ThreadPerTask(Options()) {}
@@ -85,9 +85,7 @@ inline void ThreadPerTask::Submit(Work* first) noexcept {
     first = work->next;
     const internal_workers::WorkOps* const ops = work->ops;
     if (const int error = StartThread(work)) {
-      ops->refuse(work, error == ESHUTDOWN
-                            ? ShutdownError("the workers were shut down")
-                            : ErrnoStatus(error, "start a worker thread"));
+      ops->refuse(work, internal_worker_thread::NotStarted(error));
     }
   }
 }

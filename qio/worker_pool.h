@@ -52,7 +52,7 @@ class WorkerPool final : public Workers {
     std::uint32_t spin_limit = internal_adaptive_spin::kSpinLimit;
     // What its threads are called, in 15 characters at most.
     const char* name = "qio-worker";
-    Diagnostics diagnostics;
+    Diagnostics diagnostics{};
 
     // Of the DNS lane: lookups hang for seconds, and four that do are enough.
     static Options Dns() {
@@ -196,6 +196,18 @@ class WorkerPool final : public Workers {
     }
   }
 
+  // Also without memory: a task is told whatever happens (EX-07).
+  static absl::Status WasShutDown() noexcept {
+    return internal_status::MakeOrCode(absl::StatusCode::kUnavailable, [] {
+      return ShutdownError("the worker pool was shut down");
+    });
+  }
+  static absl::Status IsFull() noexcept {
+    return internal_status::MakeOrCode(
+        absl::StatusCode::kResourceExhausted,
+        [] { return BusyError("the queue of the worker pool is full"); });
+  }
+
   std::shared_ptr<Core> core_;
 };
 
@@ -210,7 +222,7 @@ inline void WorkerPool::Core::Submit(
   Lock lock(mutex);
   if (stopping) {
     lock.unlock();
-    Refuse(chain, ShutdownError("the worker pool was shut down"));
+    Refuse(chain, WasShutDown());
     return;
   }
   int count = queued.load(std::memory_order_relaxed);
@@ -240,10 +252,10 @@ inline void WorkerPool::Core::Submit(
 
   Wake(unparked);
   if (stranded != nullptr) {
-    Refuse(stranded, ErrnoStatus(error, "start a worker thread"));
+    Refuse(stranded, internal_worker_thread::NotStarted(error));
   }
   if (beyond != nullptr) {
-    Refuse(beyond, BusyError("the queue of the worker pool is full"));
+    Refuse(beyond, IsFull());
   }
 }
 
@@ -414,7 +426,7 @@ inline std::vector<std::string> WorkerPool::Shutdown(
   Thread* const unparked = core.Unpark(core.parked_count);
   lock.unlock();
   Wake(unparked);
-  Refuse(unstarted, ShutdownError("the worker pool was shut down"));
+  Refuse(unstarted, WasShutDown());
   lock.lock();
   core.given_up = !core.roster.WaitUntilEmpty(lock, deadline);
   return core.roster.Names();

@@ -105,7 +105,7 @@ struct TaskBlock {
   LoopCore* core = nullptr;
   const TaskOps* ops = nullptr;
   union {
-    Workers* workers;  // While lazy.
+    Lane lane;  // While lazy.
     const CompletionOps* completion_ops;
   };
   std::uint32_t generation = 0;  // A handle is a block and its generation.
@@ -246,7 +246,8 @@ struct TaskBlock {
     struct Finish {
       ~Finish() {
         task->completion_ops->drop(task);
-        task->DropResult();
+        // If it was cancelled, the result is still the worker's.
+        if (task->is_back) task->DropResult();
         task->is_local = false;
         task->EndIfBack();
       }
@@ -261,6 +262,7 @@ struct TaskBlock {
   static void OnMail(Node* node, void* on) {
     TaskBlock& task = *FromMail(node);
     --Access::in_flight(task.reactor());
+    if (task.ops->is_worker) --Access::workers_out(task.reactor());
     task.is_back = true;
     if (task.state == State::kRunning && on != nullptr) {
       task.Complete(on, nullptr);
@@ -327,13 +329,19 @@ struct Scope : Link {
 inline std::int64_t AbandonAllTasks(Reactor& reactor) noexcept {
   std::int64_t count = 0;
   Link& scopes = Access::scopes(reactor);
-  while (scopes.linked()) {
-    auto* scope = static_cast<Scope*>(scopes.next);
-    scope->Unlink();
-    scope->core = nullptr;
-    count += TaskBlock::AbandonAll(scope->tasks);
+  Link& tasks = Access::tasks_list(reactor);
+  // Again for what a destructor has started.
+  while (scopes.linked() || tasks.linked()) {
+    while (scopes.linked()) {
+      auto* scope = static_cast<Scope*>(scopes.next);
+      scope->Unlink();
+      scope->core = nullptr;
+      // Out of the scope, which may end with one of its completions.
+      tasks.TakeAll(scope->tasks);
+    }
+    count += TaskBlock::AbandonAll(tasks);
   }
-  return count + TaskBlock::AbandonAll(Access::tasks_list(reactor));
+  return count;
 }
 
 inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {

@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -20,7 +21,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "qio/config.h"
+#include "qio/status.h"
 #include "qio/workers.h"
 
 namespace qio::inline QIO_ABI {
@@ -40,6 +43,18 @@ inline int StartThread(pthread_t* thread, const char* name,
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error == 0) pthread_setname_np(*thread, name);
   return error;
+}
+
+// Why a piece of work gets no thread: `error` is of StartThread(), ENOMEM, or
+// ESHUTDOWN. Also without memory: a task is told whatever happens (EX-07).
+inline absl::Status NotStarted(int error) noexcept {
+  const absl::StatusCode code = error == ESHUTDOWN
+                                    ? absl::StatusCode::kUnavailable
+                                    : internal_status::CodeOf(error);
+  return internal_status::MakeOrCode(code, [error] {
+    return error == ESHUTDOWN ? ShutdownError("the workers were shut down")
+                              : ErrnoStatus(error, "start a worker thread");
+  });
 }
 
 // Where a thread is: what it runs, and with whom it is in line.

@@ -19,6 +19,7 @@
 
 #include "qio/conformance/executor_cases.h"
 #include "qio/conformance/suite.h"
+#include "qio/conformance/task_cases.h"
 #include "qio/conformance/timer_cases.h"
 #include "qio/conformance/watch_cases.h"
 
@@ -30,6 +31,7 @@ template <class Harness>
 Suite MakeSuite() {
   Suite suite{Harness::kName, Harness::Exemptions(), {}};
   AddExecutorCases<Harness>(suite);
+  AddTaskCases<Harness>(suite);
   AddWatchCases<Harness>(suite);
   AddTimerCases<Harness>(suite);
   return suite;
