@@ -420,9 +420,6 @@ struct Access {
     r.CheckMayTouch(what);
   }
 
-  static internal_mailbox::NodeQueue& queue(Reactor& r) noexcept {
-    return r.queue_;
-  }
   static std::int64_t& tasks(Reactor& r) noexcept { return r.tasks_; }
   static std::int64_t& calls(Reactor& r) noexcept { return r.calls_; }
   static std::int64_t& calls_lost(Reactor& r) noexcept { return r.calls_lost_; }
@@ -457,10 +454,12 @@ inline void* HoldBlock(Reactor& reactor, std::size_t size) {
 }
 inline void ReleaseBlock(LoopCore& core, void* memory,
                          std::size_t size) noexcept {
-  core.blocks().Free(memory, size);
   if (core.reactor() != nullptr) {
+    core.blocks().Free(memory, size);
     --Access::blocks_held(*core.reactor());
   } else {
+    // Perhaps on several threads at a time.
+    internal_block_pool::BlockPool::FreeFromElsewhere(memory, size);
     core.Returned();
   }
 }
