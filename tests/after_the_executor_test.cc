@@ -6,7 +6,9 @@
 
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
+#include <latch>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,7 +69,7 @@ void Fill(On& on, Holder& holder) {
 BOOST_AUTO_TEST_SUITE(AfterTheExecutor)
 
 BOOST_AUTO_TEST_CASE(EverythingEndsOnAnyThread) {
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 200; ++round) {
     std::vector<std::unique_ptr<Holder>> holders;
     for (int i = 0; i < 4; ++i) holders.push_back(std::make_unique<Holder>());
     support::CapturedDiagnostics diagnostics;
@@ -82,8 +84,10 @@ BOOST_AUTO_TEST_CASE(EverythingEndsOnAnyThread) {
     }
     BOOST_TEST(diagnostics.sentences().size() == 1u);
     std::vector<std::thread> threads;
+    std::latch all_there(static_cast<std::ptrdiff_t>(holders.size()));
     for (auto& holder : holders) {
-      threads.emplace_back([&holder] {
+      threads.emplace_back([&holder, &all_there] {
+        all_there.arrive_and_wait();
         if (holder->ref->Post([](On&) {}).ok()) std::abort();
         holder.reset();
       });
