@@ -2,10 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CF-11: the Status of Enter() ignored.
-// EXPECT: ignoring return value of
+// EXPECT: qio: it can fail; look at its Status
+// EXPECT OF CLANG: ignoring return value of
 //
-// The compilers' words: clang prefers Abseil's own attribute, which says
-// nothing, to the sentence of qio's that g++ shows.
+// clang prefers Abseil's attribute of the class Status, which says nothing, to
+// ours of the function.
 
 #include "qio/executors/epoll.h"
 #include "qio/on_loop.h"
