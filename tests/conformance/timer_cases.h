@@ -473,18 +473,16 @@ struct Ti08_PeriodsCoalesceAndDoNotDrift {
   static constexpr auto kInterval = std::chrono::milliseconds(10);
 
   static void Run() {
-    // After a call in the middle between two multiples the next one comes at a
-    // multiple, unless the machine is busy: then it is tried again.
-    bool on_time = false;
-    for (int attempt = 0; attempt < 50 && !on_time; ++attempt) {
-      const Clock::duration third = RunOne();
-      on_time = third % kInterval < kInterval / 4;
-    }
-    BOOST_TEST(on_time);
+    // A busy machine may be late by anything, and a clock that is moved by hand
+    // may stand while the timer is started: then it is tried again. A timer
+    // that drifts does so each time.
+    bool kept = false;
+    for (int attempt = 0; attempt < 50 && !kept; ++attempt) kept = RunOne();
+    BOOST_TEST(kept);
   }
 
-  // Returns when the third call came, from the start on.
-  static Clock::duration RunOne() {
+  // True: all calls came where they should have.
+  static bool RunOne() {
     TimerLoop<H> loop;
     Timer<typename H::Executor> timer;
     std::vector<Clock::duration> calls;
@@ -499,16 +497,16 @@ struct Ti08_PeriodsCoalesceAndDoNotDrift {
     });
     loop.TurnUntil([&] { return calls.size() >= 4; });
     loop.Enter([&](auto& on) { BOOST_TEST(timer.Stop(on)); });
-    // 1, then those missed until 6.5 as one call; the next one waits for
-    // another multiple, and so does the one after it.
-    BOOST_TEST(calls[0] / kInterval >= 1);
-    BOOST_TEST(calls[1] / kInterval >= 6);
-    BOOST_TEST(calls[2] / kInterval > calls[1] / kInterval);
-    BOOST_TEST(calls[3] / kInterval > calls[2] / kInterval);
     const std::size_t count = calls.size();
     loop.TurnALot();
     BOOST_TEST(calls.size() == count);
-    return calls[2];
+    // 1, then those missed until 6.5 as one call; the next one waits for
+    // another multiple, a quarter of an interval late at most, and so does the
+    // one after it.
+    return calls[0] / kInterval >= 1 && calls[1] / kInterval >= 6 &&
+           calls[2] / kInterval > calls[1] / kInterval &&
+           calls[3] / kInterval > calls[2] / kInterval &&
+           calls[2] % kInterval < kInterval / 4;
   }
 };
 
