@@ -190,7 +190,7 @@ class Reactor {
   // What keeps a loop running that stops when idle: started tasks, armed
   // watches and timers, queued calls, live LoopRefs.
   std::int64_t outstanding() const noexcept {
-    return tasks_ + watches_ + timers_ + calls_ + refs_;
+    return tasks_[0] + tasks_[1] + watches_ + timers_ + calls_ + refs_;
   }
 
   // Ends it all: no callback starts any more, captures are destroyed here and
@@ -346,16 +346,13 @@ class Reactor {
   internal_adaptive_spin::AdaptiveSpin spin_;
 
   // Outstanding, by kind.
-  std::int64_t tasks_ = 0;
+  std::array<std::int64_t, 2> tasks_{};  // The second: of workers.
   std::int64_t watches_ = 0;
   std::int64_t timers_ = 0;
   std::int64_t calls_ = 0;
   std::int64_t refs_ = 0;        // 1 while LoopRefs are alive.
   std::int64_t calls_lost_ = 0;  // Destroyed un-invoked by Close().
-  // What keeps the core's memory alive: tasks whose result is to come from
-  // elsewhere, and objects that own a block of it.
-  std::int64_t in_flight_ = 0;
-  std::int64_t workers_out_ = 0;  // Those of them that are with a worker.
+  // Objects that own a block of the core's memory, and so keep it alive.
   std::int64_t blocks_held_ = 0;
 
   // Of qio/task.h, which the reactor knows nothing else of.
@@ -420,14 +417,12 @@ struct Access {
     r.CheckMayTouch(what);
   }
 
-  static std::int64_t& tasks(Reactor& r) noexcept { return r.tasks_; }
+  static std::int64_t& tasks(Reactor& r, bool is_worker) noexcept {
+    return r.tasks_[is_worker ? 1 : 0];
+  }
   static std::int64_t& calls(Reactor& r) noexcept { return r.calls_; }
   static std::int64_t& calls_lost(Reactor& r) noexcept { return r.calls_lost_; }
   static std::int64_t& refs(Reactor& r) noexcept { return r.refs_; }
-  static std::int64_t& in_flight(Reactor& r) noexcept { return r.in_flight_; }
-  static std::int64_t& workers_out(Reactor& r) noexcept {
-    return r.workers_out_;
-  }
   static std::int64_t& blocks_held(Reactor& r) noexcept {
     return r.blocks_held_;
   }
@@ -554,7 +549,7 @@ inline int Reactor::TimeoutMs() const noexcept {
 }
 
 inline bool Reactor::Spin() noexcept {
-  if (workers_out_ == 0 || chain_to_ == nullptr || !spin_.enabled()) {
+  if (tasks_[1] == 0 || chain_to_ == nullptr || !spin_.enabled()) {
     return false;
   }
   FlushWork();
@@ -835,7 +830,6 @@ inline void Reactor::StartWork(internal_workers::Work& work,
     FlushWork();
     chain_to_ = &workers;
   }
-  ++workers_out_;
   work.next = nullptr;
   (chain_first_ == nullptr ? chain_first_ : chain_last_->next) = &work;
   chain_last_ = &work;
@@ -931,7 +925,9 @@ inline void Reactor::Close() noexcept {
   } while (!queue_.empty());
   ReportLosses(tasks, watches, timers);
   core_->set_reactor(nullptr);
-  std::exchange(core_, nullptr)->Retire(in_flight_ + blocks_held_ + refs_);
+  // Tasks whose result is still to come keep the core's memory alive, too.
+  std::exchange(core_, nullptr)
+      ->Retire(tasks_[0] + tasks_[1] + blocks_held_ + refs_);
 }
 
 inline void Reactor::ReportLosses(std::int64_t tasks, std::int64_t watches,
@@ -941,7 +937,7 @@ inline void Reactor::ReportLosses(std::int64_t tasks, std::int64_t watches,
       "qio: " + std::string(host_.kind) +
       " executor destroyed with work outstanding: tasks " +
       std::to_string(tasks) +
-      " (their workers still out: " + std::to_string(workers_out_) +
+      " (their workers still out: " + std::to_string(tasks_[1]) +
       "), watches " + std::to_string(watches) + ", timers " +
       std::to_string(timers) + ", queued calls " + std::to_string(calls_lost_));
 }

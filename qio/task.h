@@ -44,7 +44,10 @@ namespace qio::inline QIO_ABI {
 
 namespace internal_task {
 struct TaskMaker;
-}
+
+template <class Result, class... Args>
+void MakeResult(internal_task_block::TaskBlock* task, Args&&... args);
+}  // namespace internal_task
 
 // What a completion receives for a result of type T: StatusOr<T>, or Status
 // for void.
@@ -251,7 +254,7 @@ class Completer {
     // comes before the completion has run.
     SetHook(nullptr);
     auto* task = std::exchange(task_, nullptr);
-    task->template MakeResult<Result>(std::move(result));
+    internal_task::MakeResult<Result>(task, std::move(result));
     task->PublishOnLoop();
   }
   void Complete(  // qio: a task completes once; move it
@@ -283,17 +286,14 @@ class Completer {
 
   void SetHook(CancelHook* hook) noexcept {
     // In place of what started the task.
-    void* place = task_->ops->spill_size != 0
-                      ? task_->spill()
-                      : static_cast<void*>(task_->payload);
-    *static_cast<CancelHook**>(place) = hook;
+    *static_cast<CancelHook**>(task_->inputs()) = hook;
   }
 
   void Drop() noexcept {
     SetHook(nullptr);
     auto* task = std::exchange(task_, nullptr);
-    task->template MakeResult<Result>(
-        absl::AbortedError("the operation was dropped without a result"));
+    internal_task::MakeResult<Result>(
+        task, absl::AbortedError("the operation was dropped without a result"));
     task->PublishOnLoop();
   }
 
@@ -335,7 +335,7 @@ class SendableCompleter {
   // is gone, the result is destroyed here.
   void Post(Result result) && noexcept {
     auto* task = std::exchange(task_, nullptr);
-    task->template MakeResult<Result>(std::move(result));
+    internal_task::MakeResult<Result>(task, std::move(result));
     task->PublishFromElsewhere();
   }
 
@@ -379,96 +379,140 @@ struct ValueOf<absl::Status> {
   using Type = void;
 };
 
-// Where the inputs and the result of a task are: in the payload, if they leave
-// room there for a pointer to the completion, else in a second block.
-template <class In, class Result>
-struct Layout {
-  static constexpr std::size_t kResultAt = RoundUp(sizeof(In), alignof(Result));
-  static constexpr std::size_t kEnd =
-      RoundUp(kResultAt + sizeof(Result), sizeof(void*));
+// Where the result of a task is: at the start of the payload, if it leaves room
+// there for two pointers and some of the completion, else of the spill.
+template <class Result>
+struct ResultPlace {
   static constexpr bool kSpills =
-      kEnd + sizeof(void*) > TaskBlock::kPayloadSize ||
-      alignof(In) > TaskBlock::kPayloadAlignment ||
+      sizeof(Result) > TaskBlock::kPayloadSize / 2 ||
       alignof(Result) > TaskBlock::kPayloadAlignment;
-  static constexpr std::uint32_t kSpillSize = kSpills ? kEnd : 0;
-  static constexpr std::uint8_t kPayloadEnd = kSpills ? sizeof(void*) : kEnd;
+  // What of the payload is taken by it.
+  static constexpr std::size_t kEnd =
+      kSpills ? 0 : RoundUp(sizeof(Result), sizeof(void*));
 
-  static std::byte* Base(TaskBlock* task) noexcept {
+  static void* At(TaskBlock* task) noexcept {
     if constexpr (kSpills) {
-      return static_cast<std::byte*>(task->spill());
+      return *std::launder(reinterpret_cast<void**>(task->payload));
     } else {
       return task->payload;
     }
   }
-  static void* InputAt(TaskBlock* task) noexcept { return Base(task); }
-  static In& Input(TaskBlock* task) noexcept {
-    return *std::launder(reinterpret_cast<In*>(Base(task)));
-  }
-  static void* ResultAt(TaskBlock* task) noexcept {
-    return Base(task) + kResultAt;
-  }
-  static Result& ResultOf(TaskBlock* task) noexcept {
-    return *std::launder(reinterpret_cast<Result*>(ResultAt(task)));
+  static Result& Get(TaskBlock* task) noexcept {
+    return *std::launder(static_cast<Result*>(At(task)));
   }
 };
 
-// The completion C of a task of E with result type Result.
+template <class Result, class... Args>
+void MakeResult(TaskBlock* task, Args&&... args) {
+  ::new (ResultPlace<Result>::At(task)) Result(std::forward<Args>(args)...);
+  task->has_result = true;
+}
+
+// Where the inputs are: behind the result in the payload, if that leaves room
+// for a pointer to the completion, else in the spill, of which the payload has
+// the address.
+template <class In, class Result>
+struct Layout {
+  using ResultPlace = internal_task::ResultPlace<Result>;
+
+  static constexpr std::size_t kPayloadInputAt =
+      RoundUp(ResultPlace::kEnd, alignof(In));
+  static constexpr bool kSpills =
+      ResultPlace::kSpills || alignof(In) > TaskBlock::kPayloadAlignment ||
+      kPayloadInputAt + sizeof(In) + sizeof(void*) > TaskBlock::kPayloadSize;
+  static constexpr std::size_t kSpillInputAt =
+      ResultPlace::kSpills ? RoundUp(sizeof(Result), alignof(In)) : 0;
+
+  static constexpr std::size_t kInputAt =
+      kSpills ? kSpillInputAt : kPayloadInputAt;
+  static constexpr std::size_t kSpillAt = ResultPlace::kEnd;
+  static constexpr std::size_t kSpillSize =
+      kSpills ? kSpillInputAt + sizeof(In) : 0;
+  static constexpr std::size_t kPayloadEnd =
+      kSpills ? kSpillAt + sizeof(void*) : kPayloadInputAt + sizeof(In);
+
+  static void* InputAt(TaskBlock* task) noexcept {
+    if constexpr (kSpills) {
+      return static_cast<std::byte*>(*std::launder(
+                 reinterpret_cast<void**>(task->payload + kSpillAt))) +
+             kInputAt;
+    } else {
+      return task->payload + kInputAt;
+    }
+  }
+  static In& Input(TaskBlock* task) noexcept {
+    return *std::launder(static_cast<In*>(InputAt(task)));
+  }
+};
+
+// Where the completion C of a task with this result is: at the end of the
+// payload, or in a block of its own that the last bytes of the payload point
+// to.
 template <class E, class Result, class C>
 struct CompletionPlace {
-  // Where it is, if it fits behind what is in the payload already.
-  static std::size_t Offset(const TaskBlock* task) noexcept {
-    return RoundUp(task->ops->payload_end, alignof(C));
-  }
-  // Behind whatever is there, which is a pointer at least.
+  static constexpr std::size_t kLastPointerAt =
+      TaskBlock::kPayloadSize - sizeof(void*);
   static constexpr bool kMayFit =
-      alignof(C) <= TaskBlock::kPayloadAlignment &&
-      sizeof(void*) + sizeof(C) <= TaskBlock::kPayloadSize;
-  static bool Fits(const TaskBlock* task) noexcept {
-    return kMayFit && Offset(task) + sizeof(C) <= TaskBlock::kPayloadSize;
-  }
+      alignof(C) <= TaskBlock::kPayloadAlignment && sizeof(C) <= kLastPointerAt;
+  static constexpr std::size_t kAt =
+      kMayFit ? (TaskBlock::kPayloadSize - sizeof(C)) / alignof(C) * alignof(C)
+              : 0;
 
-  static void Make(TaskBlock* task, C&& completion) {
+  // Returns what can be done with it.
+  static const CompletionOps& Make(TaskBlock* task, C&& completion) {
     if constexpr (kMayFit) {
-      if (Fits(task)) {
-        ::new (static_cast<void*>(task->payload + Offset(task)))
+      if (task->ops->payload_end <= kAt) {
+        ::new (static_cast<void*>(task->payload + kAt))
             C(std::move(completion));
-        return;
+        return kOps<false>;
       }
     }
     C* spilled = internal_block_pool::New<C>(task->core->blocks(),
                                              std::move(completion));
-    ::new (static_cast<void*>(task->payload + task->ops->payload_end))
-        C*(spilled);
+    ::new (static_cast<void*>(task->payload + kLastPointerAt)) C*(spilled);
+    return kOps<true>;
   }
 
+  template <bool kSpilled>
   static C* Get(TaskBlock* task) noexcept {
-    if (Fits(task)) {
-      return std::launder(reinterpret_cast<C*>(task->payload + Offset(task)));
+    if constexpr (kSpilled) {
+      return *std::launder(
+          reinterpret_cast<C**>(task->payload + kLastPointerAt));
+    } else {
+      return std::launder(reinterpret_cast<C*>(task->payload + kAt));
     }
-    return *std::launder(
-        reinterpret_cast<C**>(task->payload + task->ops->payload_end));
   }
 
-  static void Call(TaskBlock* task, void* on, const absl::Status* instead) {
-    C& completion = *Get(task);
+  template <bool kSpilled>
+  static void Finish(TaskBlock* task, void* on, const absl::Status* instead) {
+    struct End {
+      ~End() {
+        Drop<kSpilled>(task);
+        if (has_result) std::destroy_at(&ResultPlace<Result>::Get(task));
+      }
+      TaskBlock* task;
+      bool has_result;
+    } end{task, instead == nullptr};
+    C& completion = *Get<kSpilled>(task);
     OnLoop<E>& witness = *static_cast<OnLoop<E>*>(on);
     if (instead != nullptr) {
       completion(witness, Result(*instead));
     } else {
-      completion(witness,
-                 std::move(*static_cast<Result*>(task->ops->result(task))));
+      completion(witness, std::move(ResultPlace<Result>::Get(task)));
     }
   }
 
+  template <bool kSpilled>
   static void Drop(TaskBlock* task) noexcept {
-    if (Fits(task)) {
-      std::destroy_at(Get(task));
+    if constexpr (kSpilled) {
+      internal_block_pool::Delete(task->core->blocks(), Get<true>(task));
     } else {
-      internal_block_pool::Delete(task->core->blocks(), Get(task));
+      std::destroy_at(Get<false>(task));
     }
   }
 
-  static constexpr CompletionOps kOps{&Call, &Drop};
+  template <bool kSpilled>
+  static constexpr CompletionOps kOps{&Finish<kSpilled>, &Drop<kSpilled>};
 };
 
 // The name of a type, as the compiler spells it.
@@ -490,12 +534,6 @@ struct WorkerTask {
   };
   using Place = Layout<Inputs, Result>;
 
-  static void Start(TaskBlock* task, Workers* workers) {
-    Reactor& reactor = task->reactor();
-    ::new (static_cast<void*>(&task->work)) Work{nullptr, &kWorkOps};
-    Access::StartWork(reactor, task->work, *workers);
-  }
-
   // ---- Worker thread.
 
   static void Run(Work* work) noexcept {
@@ -514,9 +552,10 @@ struct WorkerTask {
       EndInputs end{task};
       Call(task);
     } catch (...) {
-      task->template MakeResult<Result>(internal_status::MakeOrCode(
-          absl::StatusCode::kUnknown,
-          &internal_exception_status::CurrentException));
+      MakeResult<Result>(task,
+                         internal_status::MakeOrCode(
+                             absl::StatusCode::kUnknown,
+                             &internal_exception_status::CurrentException));
     }
 #else
     EndInputs end{task};
@@ -532,9 +571,9 @@ struct WorkerTask {
         [&](Args&... args) {
           if constexpr (std::is_void_v<Returned>) {
             in.worker(std::move(args)...);
-            task->template MakeResult<Result>(absl::OkStatus());
+            MakeResult<Result>(task, absl::OkStatus());
           } else {
-            task->template MakeResult<Result>(in.worker(std::move(args)...));
+            MakeResult<Result>(task, in.worker(std::move(args)...));
           }
         },
         in.args);
@@ -547,7 +586,7 @@ struct WorkerTask {
   static void Refuse(Work* work, const absl::Status& why) noexcept {
     TaskBlock* task = TaskBlock::FromWork(work);
     DropInputs(task);
-    task->template MakeResult<Result>(why);
+    MakeResult<Result>(task, why);
     task->PublishFromElsewhere();
   }
 
@@ -555,14 +594,15 @@ struct WorkerTask {
     std::destroy_at(&Place::Input(task));
   }
   static void DropResult(TaskBlock* task) noexcept {
-    std::destroy_at(&Place::ResultOf(task));
+    std::destroy_at(&ResultPlace<Result>::Get(task));
   }
 
   static inline const WorkOps kWorkOps{&Run, &Publish, &Refuse,
                                        NameOf<Worker>()};
   static constexpr TaskOps kOps{
-      &Start,           &DropInputs,       &DropResult,        nullptr,
-      &Place::ResultAt, Place::kSpillSize, Place::kPayloadEnd, true};
+      &kWorkOps,       nullptr,         &DropInputs,
+      &DropResult,     nullptr,         Place::kSpillSize,
+      Place::kInputAt, Place::kSpillAt, Place::kPayloadEnd};
 };
 
 // The task whose result comes through a Completer.
@@ -579,13 +619,13 @@ struct CompleterTask {
   };
   using Place = Layout<Inputs, Result>;
 
-  static void Start(TaskBlock* task, Workers*);
+  static void Start(TaskBlock* task);
 
   static void DropInputs(TaskBlock* task) noexcept {
     std::destroy_at(&Place::Input(task).start);
   }
   static void DropResult(TaskBlock* task) noexcept {
-    std::destroy_at(&Place::ResultOf(task));
+    std::destroy_at(&ResultPlace<Result>::Get(task));
   }
   static void GiveUp(TaskBlock* task) noexcept {
     CancelHook* hook = std::exchange(Place::Input(task).hook, nullptr);
@@ -593,8 +633,9 @@ struct CompleterTask {
   }
 
   static constexpr TaskOps kOps{
-      &Start,           &DropInputs,       &DropResult,        &GiveUp,
-      &Place::ResultAt, Place::kSpillSize, Place::kPayloadEnd, false};
+      nullptr,         &Start,          &DropInputs,
+      &DropResult,     &GiveUp,         Place::kSpillSize,
+      Place::kInputAt, Place::kSpillAt, Place::kPayloadEnd};
 };
 
 template <class Worker>
@@ -634,7 +675,7 @@ TaskBlock* NewTask(Reactor& reactor, const TaskOps& ops, Args&&... args) {
 }
 
 template <class E, class T, class S>
-void CompleterTask<E, T, S>::Start(TaskBlock* task, Workers*) {
+void CompleterTask<E, T, S>::Start(TaskBlock* task) {
   Inputs& in = Place::Input(task);
   S start = std::move(in.start);
   std::destroy_at(&in.start);
@@ -660,12 +701,13 @@ TaskHandle<E> QIOTask<E, T>::Attach(Completion&& completion,
   using Place = internal_task::CompletionPlace<E, Result, Completion>;
   // Those of now: it may have been made when there were others.
   Workers* const workers =
-      task_->ops->is_worker ? &Access::workers(*reactor, task_->lane) : nullptr;
-  Place::Make(task_, std::move(completion));
+      task_->is_worker() ? &Access::workers(*reactor, task_->lane) : nullptr;
+  const auto& ops = Place::Make(task_, std::move(completion));
   TaskBlock* const task = std::exchange(task_, nullptr);
-  task->completion_ops = &Place::kOps;
+  task->completion_ops = &ops;
   const TaskHandle<E> handle(task);
-  task->Start(list != nullptr ? *list : Access::tasks_list(*reactor), workers);
+  task->Start(*reactor, list != nullptr ? *list : Access::tasks_list(*reactor),
+              workers);
   return handle;
 }
 
@@ -673,7 +715,7 @@ template <class E, class T>
 TaskResult<T> QIOTask<E, T>::Wait(  // qio: pass the witness of its loop
     OnLoop<E>& on) && {
   internal_reactor::CheckSameLoop(on, *task_->core, "a QIOTask");
-  if (!task_->ops->is_worker) {
+  if (!task_->is_worker()) {
     return absl::FailedPreconditionError(
         "Wait() would wait for ever: the task needs its loop to turn");
   }

@@ -49,28 +49,32 @@ struct TaskBlock;
 
 // What depends on how the result comes about.
 struct TaskOps {
-  // Owning loop, inside Then().
-  void (*start)(TaskBlock*, Workers*);
+  // Its result comes from a worker, which does this; null: through the loop.
+  const WorkOps* work;
+  // Owning loop, inside Then(), if it is not a worker's.
+  void (*start)(TaskBlock*);
   // A task that never started is dropped: its inputs, here.
   void (*drop_inputs)(TaskBlock*) noexcept;
   // Loop or worker, whoever has it.
   void (*drop_result)(TaskBlock*) noexcept;
   // Owning loop: nobody wants the result any more. Null: nobody to tell.
   void (*give_up)(TaskBlock*) noexcept;
-  void* (*result)(TaskBlock*) noexcept;
-  // Size of the block that inputs and result spilled to, or 0.
+  // Size of the block that the inputs, and perhaps the result, spilled to; or
+  // 0: all is in the payload.
   std::uint32_t spill_size;
+  // Where the inputs are: in the spill if there is one.
+  std::uint32_t input_at;
+  // Where in the payload the pointer to the spill is.
+  std::uint8_t spill_at;
   // The first byte of the payload that is free for the completion.
   std::uint8_t payload_end;
-  // Its result comes from a worker, not through the loop.
-  bool is_worker;
 };
 
 // What depends on the completion.
 struct CompletionOps {
   // Owning loop. Calls it with the result, or with `instead` if that is not
-  // null.
-  void (*call)(TaskBlock*, void* on, const absl::Status* instead);
+  // null, then ends it and the result; also if it throws.
+  void (*finish)(TaskBlock*, void* on, const absl::Status* instead);
   void (*drop)(TaskBlock*) noexcept;
 };
 
@@ -88,7 +92,8 @@ struct TaskBlock {
   static constexpr std::size_t kPayloadSize = kSize - kHeaderSize;
   static constexpr std::size_t kPayloadAlignment = 16;
 
-  TaskBlock() noexcept : mail{}, completion_ops(nullptr) {}
+  explicit TaskBlock(LoopCore& c) noexcept
+      : mail{}, core(&c), completion_ops(nullptr) {}
   TaskBlock(const TaskBlock&) = delete;
   TaskBlock& operator=(const TaskBlock&) = delete;
 
@@ -102,7 +107,7 @@ struct TaskBlock {
   // at the same time.
   Node local;
   Link link;  // In its scope, or in the reactor's list.
-  LoopCore* core = nullptr;
+  LoopCore* const core;
   const TaskOps* ops = nullptr;
   union {
     Lane lane;  // While lazy.
@@ -129,21 +134,27 @@ struct TaskBlock {
 
   Reactor& reactor() const noexcept { return *core->reactor(); }
 
-  // Begins: from here on the result is on its way.
-  void Start(Link& list, Workers* to) {
-    Reactor& r = reactor();
+  // Begins: from here on the result is on its way. `to` is for workers' tasks.
+  void Start(Reactor& r, Link& list, Workers* to) {
     --Access::blocks_held(r);
-    ++Access::tasks(r);
-    ++Access::in_flight(r);
+    ++Access::tasks(r, is_worker());
     state = State::kRunning;
     list.PushBack(link);
-    ops->start(this, to);
+    if (is_worker()) {
+      ::new (static_cast<void*>(&work)) Work{nullptr, ops->work};
+      Access::StartWork(r, work, *to);
+    } else {
+      ops->start(this);
+    }
   }
+
+  bool is_worker() const noexcept { return ops->work != nullptr; }
 
   // A lazy task whose inputs could not be made.
   void Discard() noexcept {
-    --Access::blocks_held(reactor());
-    Recycle();
+    Reactor& r = reactor();
+    --Access::blocks_held(r);
+    Recycle(r);
   }
 
   // It was never started. Also where the executor is gone already.
@@ -203,15 +214,12 @@ struct TaskBlock {
 
   // ---- Whoever makes the result.
 
-  // Where inputs and result are, if they do not fit into the payload.
-  void* spill() noexcept {
-    return *std::launder(reinterpret_cast<void**>(payload));
+  void*& spill() noexcept {
+    return *std::launder(reinterpret_cast<void**>(payload + ops->spill_at));
   }
-
-  template <class Result, class... Args>
-  void MakeResult(Args&&... args) {
-    ::new (ops->result(this)) Result(std::forward<Args>(args)...);
-    has_result = true;
+  void* inputs() noexcept {
+    return (ops->spill_size != 0 ? static_cast<std::byte*>(spill()) : payload) +
+           ops->input_at;
   }
 
   void DropResult() noexcept {
@@ -237,32 +245,31 @@ struct TaskBlock {
   }
 
  private:
+  // More free blocks. Throws std::bad_alloc.
+  static void Refill(Reactor& reactor);
+
   void GiveUp() noexcept {
     if (ops->give_up != nullptr && !is_back) ops->give_up(this);
   }
 
-  // Runs the completion once, and ends it and the result also if it throws.
+  // Runs the completion once and ends it, and the result unless `instead` came
+  // for it; then ends the task. All of it also if the completion throws.
   void Complete(void* on, const absl::Status* instead) {
-    struct Finish {
-      ~Finish() {
-        task->completion_ops->drop(task);
-        // If it was cancelled, the result is still the worker's.
-        if (task->is_back) task->DropResult();
+    struct End {
+      ~End() {
         task->is_local = false;
         task->EndIfBack();
       }
       TaskBlock* task;
-    } finish{this};
+    } end{this};
     state = State::kDone;
     link.Unlink();
-    completion_ops->call(this, on, instead);
+    completion_ops->finish(this, on, instead);
   }
 
   // The result has arrived.
   static void OnMail(Node* node, void* on) {
     TaskBlock& task = *FromMail(node);
-    --Access::in_flight(task.reactor());
-    if (task.ops->is_worker) --Access::workers_out(task.reactor());
     task.is_back = true;
     if (task.state == State::kRunning && on != nullptr) {
       task.Complete(on, nullptr);
@@ -273,7 +280,7 @@ struct TaskBlock {
     task.EndIfBack();
   }
 
-  // It was cancelled some calls ago.
+  // It was cancelled some calls ago. If the result is back, it is gone too.
   static void OnLocal(Node* node, void* on) {
     TaskBlock& task = *FromLocal(node);
     if (task.state == State::kCancelling && on != nullptr) {
@@ -289,12 +296,12 @@ struct TaskBlock {
   // Nobody has anything of it any more.
   void EndIfBack() noexcept {
     if (!is_back || is_local) return;
-    --Access::tasks(reactor());
-    Recycle();
+    Reactor& r = reactor();
+    --Access::tasks(r, is_worker());
+    Recycle(r);
   }
 
-  void Recycle() noexcept {
-    Reactor& r = reactor();
+  void Recycle(Reactor& r) noexcept {
     if (ops->spill_size != 0) core->blocks().Free(spill(), ops->spill_size);
     ++generation;
     state = State::kDone;
@@ -345,31 +352,36 @@ inline std::int64_t AbandonAllTasks(Reactor& reactor) noexcept {
 }
 
 inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {
-  LoopCore& core = *Access::core(reactor);
   void*& free = Access::free_tasks(reactor);
-  if (free == nullptr) [[unlikely]] {
-    constexpr std::size_t kCount = 64;
-    auto* at =
-        static_cast<std::byte*>(core.blocks().AllocateSlab(kSize, kCount));
-    for (std::size_t i = 0; i < kCount; ++i, at += kSize) {
-      auto* block = ::new (at) TaskBlock;
-      block->mail.next = static_cast<Node*>(free);
-      free = &block->mail;
-    }
-    Access::set_abandon_tasks(reactor, &AbandonAllTasks);
-  }
-  void* spill =
-      ops.spill_size != 0 ? core.blocks().Allocate(ops.spill_size) : nullptr;
+  if (free == nullptr) [[unlikely]]
+    Refill(reactor);
+  void* spill = ops.spill_size != 0
+                    ? Access::core(reactor)->blocks().Allocate(ops.spill_size)
+                    : nullptr;
   TaskBlock* task = FromMail(static_cast<Node*>(free));
   free = task->mail.next;
-  if (spill != nullptr) ::new (static_cast<void*>(task->payload)) void*(spill);
-  task->core = &core;
+  if (spill != nullptr) {
+    ::new (static_cast<void*>(task->payload + ops.spill_at)) void*(spill);
+  }
   task->ops = &ops;
   task->state = State::kLazy;
   task->is_back = task->is_local = task->has_result = false;
   task->skip.store(false, std::memory_order_relaxed);
   ++Access::blocks_held(reactor);
   return task;
+}
+
+[[gnu::cold]] inline void TaskBlock::Refill(Reactor& reactor) {
+  constexpr std::size_t kCount = 64;
+  LoopCore& core = *Access::core(reactor);
+  void*& free = Access::free_tasks(reactor);
+  auto* at = static_cast<std::byte*>(core.blocks().AllocateSlab(kSize, kCount));
+  for (std::size_t i = 0; i < kCount; ++i, at += kSize) {
+    auto* block = ::new (at) TaskBlock(core);
+    block->mail.next = static_cast<Node*>(free);
+    free = &block->mail;
+  }
+  Access::set_abandon_tasks(reactor, &AbandonAllTasks);
 }
 
 }  // namespace internal_task_block
