@@ -142,9 +142,11 @@ class WorkerPool final : public Workers {
     void Submit(Work* chain, const std::shared_ptr<Core>& self) noexcept;
     // Adds a thread. Returns 0 or the errno of pthread_create(3).
     int StartThread(const std::shared_ptr<Core>& self) noexcept;
-    // Takes up to `count` threads off the parked list, each with a piece of
-    // queued work on its shelf, if there is one. Returns them linked by
-    // next_parked, to be woken without the mutex.
+    // Takes a thread off the parked list and puts `work` on its shelf, if that
+    // is not null.
+    Thread* UnparkFor(Work* work) noexcept;
+    // Up to `count` threads, each with a piece of queued work, if there is one.
+    // Returns them linked by next_parked, to be woken without the mutex.
     Thread* Unpark(int count) noexcept;
     Work* Pop() noexcept;
     // All that has not started: for refusing it.
@@ -154,7 +156,8 @@ class WorkerPool final : public Workers {
     void Main(Thread& self) noexcept;
     bool FillShelf(Thread& self) noexcept;
     Work* Steal() noexcept;
-    void RunShelf(Thread& self) noexcept;
+    // False: the shelf was empty from the start.
+    bool RunShelf(Thread& self) noexcept;
     void Run(Thread& self, Work* work, bool is_last) noexcept;
     bool SpinForWork(internal_adaptive_spin::AdaptiveSpin& spin) noexcept;
     // Gives the mutex up and does not take it again.
@@ -171,6 +174,8 @@ class WorkerPool final : public Workers {
     std::atomic<int> queued{0};
     // Threads that look for work, or will after what they just finish.
     std::atomic<int> free{0};
+    // Threads that were given a shelf and are not through with it.
+    int stocked = 0;
     int parked_count = 0;
     Thread* parked = nullptr;
     Thread* started = nullptr;
@@ -226,6 +231,17 @@ inline void WorkerPool::Core::Submit(
     return;
   }
   int count = queued.load(std::memory_order_relaxed);
+  // Those that look for work find one piece each.
+  const int looking = free.load(std::memory_order_relaxed) - parked_count;
+  if (chain->next == nullptr && count == 0 && looking == 0 &&
+      parked != nullptr) {
+    // The commonest: one piece, for a thread that sleeps.
+    Thread* const thread = UnparkFor(chain);
+    thread->next_parked = nullptr;
+    lock.unlock();
+    Wake(thread);
+    return;
+  }
   Work* beyond = chain;
   while (beyond != nullptr && count < options.queue_max) {
     Work* next = beyond->next;
@@ -237,8 +253,7 @@ inline void WorkerPool::Core::Submit(
   }
   queued.store(count, std::memory_order_relaxed);
 
-  // Those that look already find one each; the parked ones get theirs.
-  const int looking = free.load(std::memory_order_relaxed) - parked_count;
+  // The parked ones get theirs.
   Thread* const unparked = Unpark(count - looking);
   int error = 0;
   for (int lacking = queued.load(std::memory_order_relaxed) - looking;
@@ -285,14 +300,22 @@ inline int WorkerPool::Core::StartThread(
   return 0;
 }
 
+inline WorkerPool::Thread* WorkerPool::Core::UnparkFor(Work* work) noexcept {
+  Thread* thread = parked;
+  parked = thread->next_parked;
+  --parked_count;
+  free.fetch_sub(1, std::memory_order_relaxed);
+  if (work != nullptr) {
+    thread->shelf.Put(0, work);
+    ++stocked;
+  }
+  return thread;
+}
+
 inline WorkerPool::Thread* WorkerPool::Core::Unpark(int count) noexcept {
   Thread* unparked = nullptr;
   for (; count > 0 && parked != nullptr; --count) {
-    Thread* thread = parked;
-    parked = thread->next_parked;
-    --parked_count;
-    free.fetch_sub(1, std::memory_order_relaxed);
-    if (first != nullptr) thread->shelf.Put(0, Pop());
+    Thread* thread = UnparkFor(first != nullptr ? Pop() : nullptr);
     thread->next_parked = unparked;
     unparked = thread;
   }
@@ -338,8 +361,9 @@ inline void WorkerPool::Core::Main(Thread& self) noexcept {
       Park(self, lock);
     }
     has_spun = false;
-    RunShelf(self);
+    const bool was_stocked = RunShelf(self);
     lock.lock();
+    if (was_stocked) --stocked;
   }
   free.fetch_sub(1, std::memory_order_relaxed);
   roster.Remove(self);
@@ -351,15 +375,17 @@ inline bool WorkerPool::Core::FillShelf(Thread& self) noexcept {
     Work* stolen = Steal();
     if (stolen == nullptr) return false;
     self.shelf.Put(0, stolen);
+    ++stocked;
     return true;
   }
   // A fair share: what is not started can be taken back, but at a price.
   const int take = std::clamp(count / roster.size(), 1, Shelf::kSize);
   for (int place = 0; place < take; ++place) self.shelf.Put(place, Pop());
+  ++stocked;
   return true;
 }
 
-inline void WorkerPool::Core::RunShelf(Thread& self) noexcept {
+inline bool WorkerPool::Core::RunShelf(Thread& self) noexcept {
   bool is_last = false;
   const int end = self.shelf.end();
   for (int place = 0; place < end; ++place) {
@@ -369,9 +395,11 @@ inline void WorkerPool::Core::RunShelf(Thread& self) noexcept {
     if (is_last) self.shelf.Clear();
     Run(self, work, is_last);
   }
-  if (is_last) return;
-  self.shelf.Clear();
-  free.fetch_add(1, std::memory_order_relaxed);
+  if (!is_last) {
+    self.shelf.Clear();
+    free.fetch_add(1, std::memory_order_relaxed);
+  }
+  return end != 0;
 }
 
 inline void WorkerPool::Core::Run(Thread& self, Work* work,
@@ -387,6 +415,7 @@ inline void WorkerPool::Core::Run(Thread& self, Work* work,
 }
 
 inline WorkerPool::Work* WorkerPool::Core::Steal() noexcept {
+  if (stocked == 0) return nullptr;
   for (Thread* thread = started; thread != nullptr;
        thread = thread->next_started) {
     const int end = thread->shelf.end();
