@@ -772,6 +772,7 @@ inline void Reactor::RunQueued() {
     if (queue_.empty()) {
       // A worker that is quick has done its work before the host is asked.
       FlushWork();
+      core_->returned().Flush();
       if (core_->mailbox().empty()) break;
       core_->Take(queue_);
       if (queue_.empty()) break;
@@ -780,6 +781,7 @@ inline void Reactor::RunQueued() {
     node->run(node, host_.witness);
   }
   FlushWork();
+  core_->returned().Flush();
 }
 
 inline void Reactor::FireTimers() {

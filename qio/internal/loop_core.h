@@ -19,6 +19,7 @@
 #include "qio/config.h"
 #include "qio/internal/block_pool.h"
 #include "qio/internal/mailbox.h"
+#include "qio/internal/post_blocks.h"
 #include "qio/internal/sys.h"
 
 namespace qio::inline QIO_ABI {
@@ -71,6 +72,8 @@ class LoopCore {
   }
 
   bool closed() const noexcept { return mailbox_.closed(); }
+
+  internal_post_blocks::Returned& returned() noexcept { return returned_; }
 
   // A LoopRef was copied, or has ended.
   void AddRef() noexcept {
@@ -190,6 +193,7 @@ class LoopCore {
   std::uint64_t wakes_read_ = 0;  // and those read back out of the eventfd.
   bool episode_ = false;
   internal_block_pool::BlockPool blocks_;
+  internal_post_blocks::Returned returned_;
 };
 
 }  // namespace internal_loop_core

@@ -486,8 +486,10 @@ struct Ex07_PostWithoutMemoryIsHandedBack {
     bool bit = false;
     {
       support::FailingAllocations failing(0, 1);
-      status = ref.Post([](OnLoopOf<H>&, Traced traced) { traced.Run(); },
-                        std::move(item));
+      // Too large for a block of the thread's cache.
+      status = ref.Post([](OnLoopOf<H>&, Traced traced,
+                           const std::array<char, 128>&) { traced.Run(); },
+                        std::move(item), std::array<char, 128>());
       bit = failing.bit();
     }
     BOOST_TEST(bit);

@@ -1945,17 +1945,18 @@ struct Tk24_ATaskMayWaitForALaterOne {
 template <class H>
 struct Tk25_SteadyStateAllocatesNothing {
   static constexpr char kRule[] =
-      "After a while 1,000 tasks, posts and timers, one after another, "
-      "allocate "
-      "nothing";
+      "After a while 1,000 tasks, posts of either kind and timers, one after "
+      "another, allocate nothing";
 
   static void Run() {
     using E = typename H::Executor;
     constexpr int kWarm = 300, kCounted = 1000;
-    for (int kind = 0; kind < 3; ++kind) {
+    for (int kind = 0; kind < 4; ++kind) {
       Loop<H> loop;
       loop.harness().FollowClock();
       UsePool(loop, 1);
+      std::optional<LoopRef<E>> ref;
+      loop.Enter([&](auto& on) { ref.emplace(on); });
       Timer<E> timer;
       std::uint64_t before = 0, after = 0;
       int calls = 0;
@@ -1976,6 +1977,12 @@ struct Tk25_SteadyStateAllocatesNothing {
                 });
           } else if (kind == 1) {
             Post(on, *this);
+          } else if (kind == 2) {
+            BOOST_TEST(
+                (*ref)
+                    ->Post([](OnLoop<E>& on, const Next& next) { next(on); },
+                           AssumeSendable(*this))
+                    .ok());
           } else {
             timer->StartAfter(on, std::chrono::seconds(0), *this);
           }
@@ -1985,8 +1992,10 @@ struct Tk25_SteadyStateAllocatesNothing {
         std::uint64_t *before, *after;
         H* harness;
         Timer<E>* timer;
+        std::optional<LoopRef<E>>* ref;
       };
-      const Next next{kind, &calls, &before, &after, &loop.harness(), &timer};
+      const Next next{kind,   &calls, &before, &after, &loop.harness(),
+                      &timer, &ref};
       loop.Enter([&](auto& on) { next(on); });
       loop.harness().Run();
       BOOST_TEST(calls == kWarm + kCounted);

@@ -1,0 +1,169 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qio/internal/post_blocks.h
+//
+// Memory for what other threads post to a loop. A thread takes blocks from a
+// cache of its own; the loop gives them back on a stack, which a thread whose
+// cache is empty takes as a whole. In steady state nothing is allocated, and
+// neither side pays more than a piece of one atomic operation.
+
+#ifndef QIO_INTERNAL_POST_BLOCKS_H_
+#define QIO_INTERNAL_POST_BLOCKS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "qio/config.h"
+
+namespace qio::inline QIO_ABI {
+namespace internal_post_blocks {
+
+// A free block of either class. Each is memory of its own, which anybody may
+// free.
+struct Block {
+  Block* next;
+};
+
+inline constexpr std::size_t kAlignment = 64;
+inline constexpr int kClasses = 2;  // 64 and 128 bytes.
+inline constexpr int kNoClass = kClasses;
+
+constexpr int ClassOf(std::size_t size) noexcept {
+  return size <= kAlignment ? 0 : size <= 2 * kAlignment ? 1 : kNoClass;
+}
+
+inline void Free(void* memory) noexcept {
+  ::operator delete(memory, std::align_val_t{kAlignment});
+}
+inline void FreeAll(Block* block) noexcept {
+  while (block != nullptr) Free(std::exchange(block, block->next));
+}
+
+// What a loop gives back.
+class Returned {
+ public:
+  Returned() = default;
+  Returned(const Returned&) = delete;
+  Returned& operator=(const Returned&) = delete;
+  ~Returned() {
+    for (Stack& stack : stacks_) {
+      FreeAll(stack.shared.load(std::memory_order_acquire));
+      FreeAll(stack.first);
+    }
+  }
+
+  // Affinity:  owning loop. The block is offered by the next Flush().
+  template <std::size_t kSize>
+  void Give(void* memory) noexcept {
+    if constexpr (ClassOf(kSize) == kNoClass) {
+      Free(memory);
+    } else {
+      Stack& stack = stacks_[ClassOf(kSize)];
+      auto* block = ::new (memory) Block{stack.first};
+      if (stack.first == nullptr) stack.last = block;
+      stack.first = block;
+      ++stack.count;
+      has_some_ = true;
+    }
+  }
+
+  // Affinity:  owning loop.
+  void Flush() noexcept {
+    if (!has_some_) return;
+    has_some_ = false;
+    for (Stack& stack : stacks_) {
+      if (stack.first != nullptr) Offer(stack);
+    }
+  }
+
+  // Affinity:  any thread.
+  Block* TakeAll(int size_class) noexcept {
+    // Pairs with the release in Offer().
+    return stacks_[size_class].shared.exchange(nullptr,
+                                               std::memory_order_acquire);
+  }
+
+ private:
+  // A burst may have needed more; they are not kept for the next.
+  static constexpr int kOfferedMax = 1024;
+
+  struct Stack {
+    std::atomic<Block*> shared{nullptr};
+    // Owning loop: not offered yet, and how many are or will be.
+    Block* first = nullptr;
+    Block* last = nullptr;
+    int count = 0;
+    int offered = 0;
+  };
+
+  static void Offer(Stack& stack) noexcept {
+    Block* const first = std::exchange(stack.first, nullptr);
+    const int count = std::exchange(stack.count, 0);
+    Block* top = stack.shared.load(std::memory_order_relaxed);
+    if (top == nullptr) stack.offered = 0;  // All were taken.
+    if (stack.offered + count > kOfferedMax) {
+      stack.last->next = nullptr;
+      FreeAll(first);
+      return;
+    }
+    stack.offered += count;
+    do {
+      stack.last->next = top;
+    } while (!stack.shared.compare_exchange_weak(
+        top, first, std::memory_order_release, std::memory_order_relaxed));
+  }
+
+  Stack stacks_[kClasses];
+  bool has_some_ = false;
+};
+
+// The calling thread's cache. Trivial, so that using it costs no more than any
+// other memory.
+struct Cache {
+  Block* free[kClasses];
+  bool has_ended;  // The thread ends; nothing is kept any more.
+};
+inline constinit thread_local Cache cache{};
+
+// Frees the cache when its thread ends.
+struct CacheEnd {
+  ~CacheEnd() {
+    for (Block*& free : cache.free) FreeAll(std::exchange(free, nullptr));
+    cache.has_ended = true;
+  }
+};
+
+[[gnu::cold]] inline void* Refill(Returned& returned, int size_class) noexcept {
+  if (!cache.has_ended) {
+    [[maybe_unused]] thread_local CacheEnd end;
+    if (Block* block = returned.TakeAll(size_class)) {
+      cache.free[size_class] = block->next;
+      return block;
+    }
+  }
+  return ::operator new(kAlignment << size_class, std::align_val_t{kAlignment},
+                        std::nothrow);
+}
+
+// Null if there is no memory.
+//
+// Affinity:  any thread.
+template <std::size_t kSize>
+void* Allocate(Returned& returned) noexcept {
+  if constexpr (ClassOf(kSize) == kNoClass) {
+    return ::operator new(kSize, std::align_val_t{kAlignment}, std::nothrow);
+  } else {
+    Block*& free = cache.free[ClassOf(kSize)];
+    if (free == nullptr) [[unlikely]]
+      return Refill(returned, ClassOf(kSize));
+    return std::exchange(free, free->next);
+  }
+}
+
+}  // namespace internal_post_blocks
+}  // namespace qio::inline QIO_ABI
+
+#endif  // QIO_INTERNAL_POST_BLOCKS_H_
