@@ -479,10 +479,14 @@ struct ChannelState final : LoopObject, SocketSink<E>, Reader<E>, Writer<E> {
     if (on_data) [[likely]] {
       on_data(on, Received(lease));
     } else if (reader().task) {
-      const std::string_view text = TextOf(lease.bytes());
-      held.Assign(text.substr(reader().request.Take(text)));
-      IsReadDecided(on);
+      ContinueRead(on, lease);
     }
+  }
+
+  [[gnu::noinline]] void ContinueRead(On& on, const Lease& lease) {
+    const std::string_view text = TextOf(lease.bytes());
+    held.Assign(text.substr(reader().request.Take(text)));
+    IsReadDecided(on);
   }
 
   void OnReceiveEnded(On& on, int error) override {
@@ -535,6 +539,14 @@ struct ChannelState final : LoopObject, SocketSink<E>, Reader<E>, Writer<E> {
     writer().some.emplace(std::move(task));
     writer().some->SetCancelHook(on, &writer());
     WriteSome(on);
+  }
+
+  // A TryWrite() has not written all.
+  [[gnu::noinline]] absl::StatusOr<std::size_t> WroteLess(std::ptrdiff_t sent) {
+    owes_writable = sent >= 0;
+    if (sent > 0) return static_cast<std::size_t>(sent);
+    if (sent == 0) return WouldBlockError("write");
+    return ErrnoStatus(static_cast<int>(-sent), "write");
   }
 
   void WriteSome(On& on) {
@@ -930,10 +942,7 @@ absl::StatusOr<std::size_t> SocketChannel<E>::TryWrite(
   if (sent == static_cast<std::ptrdiff_t>(data.size())) [[likely]] {
     return data.size();
   }
-  state.owes_writable = sent >= 0;
-  if (sent > 0) return static_cast<std::size_t>(sent);
-  if (sent == 0) return WouldBlockError("write");
-  return ErrnoStatus(static_cast<int>(-sent), "write");
+  return state.WroteLess(sent);
 }
 
 template <class E>

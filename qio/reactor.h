@@ -308,6 +308,7 @@ class Reactor {
   void Dispatch(const struct epoll_event* events, int count);
   void CallWatches(int fd, std::uint32_t generation, Condition happened,
                    std::uint64_t batch);
+  void CallWatch(WatchNode& node, Condition happened, std::uint64_t batch);
   void DisarmIfStanding(WatchNode& node) noexcept;
   void Unlink(WatchNode& node) noexcept;
   void Orphan(int fd) noexcept;
@@ -589,26 +590,31 @@ inline void Reactor::Dispatch(const epoll_event* events, int count) {
 
 inline void Reactor::CallWatches(int fd, std::uint32_t generation,
                                  Condition happened, std::uint64_t batch) {
+  const Descriptor& descriptor = descriptors_[static_cast<std::size_t>(fd)];
   // The number may have been closed and used again since the kernel said so.
-  if (descriptors_[static_cast<std::size_t>(fd)].generation != generation) {
+  if (descriptor.generation != generation) return;
+  if (descriptor.first == descriptor.last) [[likely]] {
+    CallWatch(*descriptor.first, happened, batch);
     return;
   }
-  Walk walk(walks_, descriptors_[static_cast<std::size_t>(fd)].first);
+  Walk walk(walks_, descriptor.first);
   while (WatchNode* next = walk.Next()) {
-    WatchNode& node = *next;
-    const Condition ready = happened & (node.wanted | kAlways);
-    if (ready == Condition::kNone || node.armed_in == batch) continue;
-    if (Has(ready, kAlways)) [[unlikely]] {
-      if (++node.standing > kStandingMax) {
-        DisarmIfStanding(node);
-        if (node.fd < 0) continue;
-      }
-    } else {
-      node.standing = 0;
-    }
-    node.ready(&node, ready, host_.witness);
+    CallWatch(*next, happened, batch);
     if (batch_ != batch) return;
   }
+}
+
+inline void Reactor::CallWatch(WatchNode& node, Condition happened,
+                               std::uint64_t batch) {
+  const Condition ready = happened & (node.wanted | kAlways);
+  if (ready == Condition::kNone || node.armed_in == batch) return;
+  if (!Has(ready, kAlways)) [[likely]] {
+    node.standing = 0;
+  } else if (++node.standing > kStandingMax) {
+    DisarmIfStanding(node);
+    if (node.fd < 0) return;
+  }
+  node.ready(&node, ready, host_.witness);
 }
 
 // An error or a hang-up that nobody deals with would make the loop spin. One

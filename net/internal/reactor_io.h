@@ -276,6 +276,18 @@ class ReactorIo final : public internal_reactor::Extension {
     std::unique_ptr<Rare> rare;
   };
 
+  // While the memory is lent.
+  class Lent {
+   public:
+    explicit Lent(bool& is_lent) noexcept : is_lent_(is_lent = true) {}
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
+    ~Lent() { is_lent_ = false; }
+
+   private:
+    bool& is_lent_;
+  };
+
   static constexpr std::size_t kChunk = 32;
 
   Slot& At(std::size_t index) noexcept {
@@ -408,15 +420,24 @@ class ReactorIo final : public internal_reactor::Extension {
   static void ConnectReady(WatchNode* node, Condition ready, void* on);
   static void StreamReady(WatchNode* node, Condition ready, void* on);
 
+  static void StreamReadyForMore(Slot& slot, Condition ready, On& on);
+
   void Receive(On& on, Slot& slot);
+  [[gnu::noinline]] void ReceiveWithoutMemory(On& on, Slot& slot);
+  [[gnu::noinline]] void ReceiveMore(On& on, Slot& slot);
+  // Nothing was received, for that errno.
+  [[gnu::noinline]] void ReceiveEnded(On& on, Slot& slot, int error);
+  [[gnu::noinline]] std::ptrdiff_t SendLess(Slot& slot,
+                                            std::span<const std::byte> bytes,
+                                            ssize_t sent) noexcept;
   void ContinueSending(On& on, Slot& slot);
 
   Reactor& reactor_;
   std::vector<std::unique_ptr<Slot[]>> chunks_;
   Slot* free_ = nullptr;
-  // What sockets are read into. Null while it is lent: a nested loop then takes
-  // one of its own.
+  // What sockets are read into, and whether it is lent just now.
   Lease::Memory memory_;
+  bool is_lent_ = false;
 };
 
 // ---------------------------------------------------------------------------
@@ -512,11 +533,27 @@ std::ptrdiff_t ReactorIo<E>::Send(On&, Socket s,
                                   std::span<const std::byte> bytes) noexcept {
   Slot* const slot = Get(s);
   if (slot == nullptr) return -EBADF;
-  const ssize_t sent = SendSome(slot->owned.get(), bytes.data(), bytes.size());
-  if (sent < 0 || static_cast<std::size_t>(sent) == bytes.size()) [[likely]] {
+  const ssize_t sent =
+      calls::Send(slot->owned.get(), bytes.data(), bytes.size());
+  if (sent == static_cast<ssize_t>(bytes.size())) [[likely]]
     return sent;
+  return SendLess(*slot, bytes, sent);
+}
+
+// The first send(2) did not take all.
+template <class E>
+std::ptrdiff_t ReactorIo<E>::SendLess(Slot& slot,
+                                      std::span<const std::byte> bytes,
+                                      ssize_t sent) noexcept {
+  if (sent < 0) {
+    if (errno == EINTR) {
+      sent = SendSome(slot.owned.get(), bytes.data(), bytes.size());
+    } else {
+      sent = errno == EAGAIN ? 0 : -errno;
+    }
+    if (sent < 0 || sent == static_cast<ssize_t>(bytes.size())) return sent;
   }
-  const int error = StartOut(*slot);
+  const int error = StartOut(slot);
   return error == 0 ? sent : -error;
 }
 
@@ -602,13 +639,19 @@ void ReactorIo<E>::ConnectReady(WatchNode* node, Condition, void* witness) {
 template <class E>
 void ReactorIo<E>::StreamReady(WatchNode* node, Condition ready,
                                void* witness) {
-  constexpr Condition kBroken = Condition::kErr | Condition::kHup;
   Slot& slot = static_cast<Slot&>(*node);
-  ReactorIo& io = *slot.io;
   On& on = *static_cast<On*>(witness);
   if (ready == Condition::kIn && slot.wants_in) [[likely]] {
-    return io.Receive(on, slot);
+    slot.io->Receive(on, slot);
+  } else {
+    StreamReadyForMore(slot, ready, on);
   }
+}
+
+template <class E>
+void ReactorIo<E>::StreamReadyForMore(Slot& slot, Condition ready, On& on) {
+  constexpr Condition kBroken = Condition::kErr | Condition::kHup;
+  ReactorIo& io = *slot.io;
   const std::uint32_t generation = slot.generation;
   const bool wanted_in = slot.wants_in, wanted_out = slot.wants_out;
   if (wanted_in && Has(ready, Condition::kIn | kBroken)) {
@@ -643,45 +686,69 @@ void ReactorIo<E>::StreamReady(WatchNode* node, Condition ready,
 
 template <class E>
 void ReactorIo<E>::Receive(On& on, Slot& slot) {
-  // Lent while the sink looks at it, in which a nested loop may read too.
-  struct Lent {
-    ~Lent() {
-      if (io.memory_ == nullptr) io.memory_ = std::move(memory);
-    }
-    ReactorIo& io;
-    Lease::Memory memory;
-  } lent{*this, std::move(memory_)};
-
-  const std::uint32_t generation = slot.generation;
-  int error = 0;
-  for (int reads = kReadsMax; reads > 0; --reads) {
-    if (lent.memory == nullptr) [[unlikely]] {
-      lent.memory.reset(new (std::nothrow) std::byte[kReadSize]);
-    }
-    ssize_t size = -1;
-    if (lent.memory != nullptr) [[likely]] {
-      size = calls::Receive(slot.owned.get(), lent.memory.get(), kReadSize);
-    } else {
-      errno = ENOMEM;
-    }
-    if (size > 0) [[likely]] {
-      Lease lease(lent.memory, static_cast<std::size_t>(size));
-      slot.sink->OnReceived(on, lease);
-      if (static_cast<std::size_t>(size) < kReadSize ||
-          slot.generation != generation || !slot.wants_in) {
-        return;
-      }
-      continue;
-    }
-    error = size == 0 ? 0 : errno;
-    if (error == EAGAIN) return;
-    if (error == EINTR) continue;
-    slot.wants_in = false;
-    // An end is told again and again.
-    Disarm(slot, slot.wants_out ? Condition::kIn : slot.wanted);
-    slot.sink->OnReceiveEnded(on, error);
-    return;
+  if (memory_ == nullptr || is_lent_) [[unlikely]]
+    return ReceiveWithoutMemory(on, slot);
+  const ssize_t size =
+      calls::Receive(slot.owned.get(), memory_.get(), kReadSize);
+  const Lent lent(is_lent_);
+  if (size > 0 && static_cast<std::size_t>(size) < kReadSize) [[likely]] {
+    // Less than asked for: it was all there is.
+    Lease lease(memory_, static_cast<std::size_t>(size));
+    slot.sink->OnReceived(on, lease);
+  } else if (size > 0) {
+    ReceiveMore(on, slot);
+  } else {
+    ReceiveEnded(on, slot, size == 0 ? 0 : errno);
   }
+}
+
+// There is none yet, or a nested loop reads while it is lent.
+template <class E>
+void ReactorIo<E>::ReceiveWithoutMemory(On& on, Slot& slot) {
+  Lease::Memory memory(new (std::nothrow) std::byte[kReadSize]);
+  if (memory == nullptr) return ReceiveEnded(on, slot, ENOMEM);
+  if (!is_lent_) {
+    memory_ = std::move(memory);
+    return Receive(on, slot);
+  }
+  const ssize_t size =
+      calls::Receive(slot.owned.get(), memory.get(), kReadSize);
+  if (size <= 0) return ReceiveEnded(on, slot, size == 0 ? 0 : errno);
+  Lease lease(memory, static_cast<std::size_t>(size));
+  slot.sink->OnReceived(on, lease);
+}
+
+// The memory is full of what was received.
+template <class E>
+void ReactorIo<E>::ReceiveMore(On& on, Slot& slot) {
+  const std::uint32_t generation = slot.generation;
+  std::size_t size = kReadSize;
+  for (int reads = kReadsMax;;) {
+    Lease lease(memory_, size);
+    slot.sink->OnReceived(on, lease);
+    if (slot.generation != generation || !slot.wants_in || --reads == 0 ||
+        size < kReadSize) {
+      return;
+    }
+    if (memory_ == nullptr) {  // It was kept.
+      memory_.reset(new (std::nothrow) std::byte[kReadSize]);
+      if (memory_ == nullptr) return ReceiveEnded(on, slot, ENOMEM);
+    }
+    const ssize_t more =
+        calls::Receive(slot.owned.get(), memory_.get(), kReadSize);
+    if (more <= 0) return ReceiveEnded(on, slot, more == 0 ? 0 : errno);
+    size = static_cast<std::size_t>(more);
+  }
+}
+
+template <class E>
+void ReactorIo<E>::ReceiveEnded(On& on, Slot& slot, int error) {
+  // It is ready still if it was interrupted, and called again.
+  if (error == EAGAIN || error == EINTR) return;
+  slot.wants_in = false;
+  // An end is told again and again.
+  Disarm(slot, slot.wants_out ? Condition::kIn : slot.wanted);
+  slot.sink->OnReceiveEnded(on, error);
 }
 
 // The Io of an executor: its own, or the one on its reactor.

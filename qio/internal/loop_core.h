@@ -59,7 +59,7 @@ class LoopCore {
   // frees the core: nothing of it may be touched after this call.
   void Returned() noexcept {
     // Pairs with Retire(): the memory is freed after everybody's last use.
-    if (stragglers_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (stragglers_.fetch_sub(1, std::memory_order_acq_rel) == 1) Delete();
   }
 
   // Makes the loop's descriptor readable. Async-signal-safe.
@@ -153,7 +153,7 @@ class LoopCore {
   // The executor gives the core up while `out` things are not back.
   void Retire(std::int64_t out) noexcept {
     if (stragglers_.fetch_add(out, std::memory_order_acq_rel) + out == 0) {
-      delete this;
+      Delete();
     }
   }
 
@@ -166,6 +166,9 @@ class LoopCore {
   void set_reactor(Reactor* reactor) noexcept { reactor_ = reactor; }
 
  private:
+  // Apart, since every destructor of the library ends with it.
+  [[gnu::noinline]] void Delete() noexcept { delete this; }
+
   // refs_: how many LoopRefs there are, times two, and in bit 0 whether the
   // note about the last one is on its way to the loop. Bit 0 is set by whoever
   // drops the last reference, cleared by the loop.
