@@ -155,7 +155,9 @@ absl::Status LoopRef<E>::Post(F f, Args&&... args) const {
   static_assert(alignof(Call) <= internal_post_blocks::kAlignment,
                 "qio: what is posted must not be aligned beyond a cache line");
   struct Guard {
-    ~Guard() { internal_post_blocks::Free(memory); }
+    ~Guard() {
+      if (memory != nullptr) internal_post_blocks::Free(memory);
+    }
     void* memory;
   } guard{internal_post_blocks::Allocate<sizeof(Call)>(core_->returned())};
   if (guard.memory == nullptr) {

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <ratio>
 #include <type_traits>
 #include <utility>
 
@@ -46,6 +47,12 @@ inline constexpr bool
 template <class Duration>
 constexpr std::int64_t SaturatedNs(Duration duration) noexcept {
   using Limits = std::numeric_limits<std::int64_t>;
+  using Unit = std::ratio_divide<typename Duration::period, std::nano>;
+  if constexpr (std::is_integral_v<typename Duration::rep> && Unit::den == 1) {
+    std::int64_t ns = 0;
+    if (!__builtin_mul_overflow(duration.count(), Unit::num, &ns)) return ns;
+    return duration.count() > 0 ? Limits::max() : Limits::min();
+  }
   const auto seconds =
       std::chrono::duration_cast<std::chrono::duration<double>>(duration);
   // 292 years; the cast below would overflow beyond.
@@ -94,7 +101,9 @@ class Timer {
   //            while it runs.
   // Errors:    throws std::bad_alloc.
   // Cost:      the same at any number of timers; no allocation in steady
-  //            state, no descriptor.
+  //            state, no descriptor. Reading the clock is most of it, which
+  //            StartAt() does not. A timer that is stopped and started again
+  //            with the same function keeps its memory.
 
   // Once, `deadline` being a std::chrono::steady_clock::time_point. One in the
   // past is due in the next turn.
@@ -120,7 +129,7 @@ class Timer {
   bool Stop(OnLoop<E>& on) {  // qio: pass the witness of its loop
     if (state_ == nullptr) return false;
     internal_reactor::CheckSameLoop(on, state_->core(), "a Timer");
-    return Retire();
+    return Disarm();
   }
 
   // A call is to come.
@@ -136,18 +145,27 @@ class Timer {
     using Held = Timer::Held;
 
     template <class Function>
-    State(LoopCore& core, std::size_t size, Held::DestroyIn* destroy,
-          Function*) noexcept
-        : Held(core, size, destroy) {
-      this->fire = [](TimerNode* node, void* on) {
-        auto& self = static_cast<Function&>(*static_cast<State*>(node));
-        typename Held::Running running(self);
-        self.BeforeCall();
-        self.f()(*static_cast<OnLoop<E>*>(on));
-      };
+    State(LoopCore& core, std::size_t size, Function*) noexcept
+        : Held(core, size) {
+      this->fire = &Fire<Function>;
       this->closed = [](TimerNode* node) noexcept {
         static_cast<State*>(node)->Drop();
       };
+    }
+
+    // It has no callback, and can take one that `Function` holds.
+    template <class Function>
+    bool CanTake(const LoopCore& core) const noexcept {
+      return this->IsEmpty(sizeof(Function)) && this->fire == &Fire<Function> &&
+             &this->core() == &core;
+    }
+
+    template <class Function>
+    static void Fire(TimerNode* node, void* on) {
+      auto& self = static_cast<Function&>(*static_cast<State*>(node));
+      typename Held::Running running(self);
+      self.BeforeCall();
+      self.f()(*static_cast<OnLoop<E>*>(on));
     }
 
     // Armed again before the call, so that the callback can stop it. A call
@@ -177,27 +195,42 @@ class Timer {
     static_assert(std::is_invocable_v<F&, OnLoop<E>&>,
                   "qio: a timer calls callback(on): let it take an OnLoop<E>& "
                   "of the same loop");
-    Retire();
+    using Function = internal_held_callback::WithFunction<State, F>;
     Reactor& reactor = Access::Of(on);
-    state_ = internal_held_callback::WithFunction<State, F>::New(
-        reactor, std::move(callback));
+    Disarm();
+    if (state_ != nullptr &&
+        state_->template CanTake<Function>(*Access::core(reactor))) {
+      static_cast<Function&>(*state_).Put(std::move(callback));
+    } else {
+      Retire();
+      state_ = Function::New(reactor, std::move(callback));
+    }
     state_->interval_ns = interval_ns;
     Access::ArmTimer(reactor, *state_, deadline_ns);
   }
 
-  bool Retire() noexcept {
+  // Ends a call that is to come; the block stays for the next. Once more if
+  // what the callback held started this timer anew as it went.
+  bool Disarm() noexcept {
     bool was_armed = false;
-    // Once more if what the callback held started this timer anew as it went.
+    while (armed()) {
+      internal_reactor::CheckMayTouch(state_->core(), "a Timer");
+      was_armed = true;
+      Access::CancelTimer(*state_->core().reactor(), *state_);
+      state_->Drop();
+    }
+    return was_armed;
+  }
+
+  void Retire() noexcept {
     while (state_ != nullptr) {
       State& state = *std::exchange(state_, nullptr);
       internal_reactor::CheckMayTouch(state.core(), "a Timer");
-      was_armed |= state.linked();
-      if (Reactor* reactor = state.core().reactor()) {
-        Access::CancelTimer(*reactor, state);
+      if (state.linked()) {
+        Access::CancelTimer(*state.core().reactor(), state);
       }
       state.Retire();
     }
-    return was_armed;
   }
 
   State* state_ = nullptr;

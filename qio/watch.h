@@ -107,9 +107,8 @@ class Watch {
     using Held = Watch::Held;
 
     template <class Function>
-    State(LoopCore& core, std::size_t size, Held::DestroyIn* destroy,
-          Function*) noexcept
-        : Held(core, size, destroy) {
+    State(LoopCore& core, std::size_t size, Function*) noexcept
+        : Held(core, size) {
       this->ready = [](WatchNode* node, Condition ready, void* on) {
         auto& self = static_cast<Function&>(*static_cast<State*>(node));
         typename Held::Running running(self);

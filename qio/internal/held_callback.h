@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include "qio/config.h"
@@ -36,14 +37,14 @@ class HeldCallback : public Node {
   // when it returns. It is never destroyed under its own feet. The caller has
   // taken the node out of the reactor.
   void Retire() noexcept {
-    retired_ = true;
-    if (running_ == 0) Destroy();
+    retired_ = dropped_ = true;
+    const Running now(*this);
   }
 
   // Ends the callback, now or when it returns; the block stays with its owner.
   void Drop() noexcept {
     dropped_ = true;
-    if (running_ == 0) DestroyFunction();
+    if (destroy_ != nullptr) const Running now(*this);
   }
 
   LoopCore& core() const noexcept { return core_; }
@@ -51,11 +52,12 @@ class HeldCallback : public Node {
  protected:
   using DestroyIn = void(HeldCallback*) noexcept;
 
-  HeldCallback(LoopCore& core, std::size_t size, DestroyIn* destroy) noexcept
-      : core_(core), size_(size), destroy_(destroy) {}
+  HeldCallback(LoopCore& core, std::size_t size) noexcept
+      : core_(core), size_(size) {}
   ~HeldCallback() = default;
 
-  // Exists while the callback runs; then does what was put off meanwhile.
+  // Exists while the callback runs, or ends; then does what was put off
+  // meanwhile.
   class Running {
    public:
     explicit Running(HeldCallback& held) noexcept : held_(held) {
@@ -64,11 +66,14 @@ class HeldCallback : public Node {
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
     ~Running() {
-      if (--held_.running_ != 0) return;
-      if (held_.retired_) {
-        held_.Destroy();
-      } else if (held_.dropped_) {
-        held_.DestroyFunction();
+      if (held_.running_ == 1 && held_.dropped_) {
+        // Still counted: what the callback held may come back here as it goes.
+        if (auto* destroy = std::exchange(held_.destroy_, nullptr)) {
+          destroy(&held_);
+        }
+      }
+      if (--held_.running_ == 0 && held_.retired_) {
+        internal_reactor::ReleaseBlock(held_.core_, &held_, held_.size_);
       }
     }
 
@@ -76,23 +81,21 @@ class HeldCallback : public Node {
     HeldCallback& held_;
   };
 
- private:
-  void DestroyFunction() noexcept {
-    dropped_ = true;
-    if (auto* destroy = std::exchange(destroy_, nullptr)) destroy(this);
+  // There is no callback, and room for one in a block of `size`.
+  bool IsEmpty(std::size_t size) const noexcept {
+    return dropped_ && running_ == 0 && size_ == size;
   }
 
-  void Destroy() noexcept {
-    DestroyFunction();
-    internal_reactor::ReleaseBlock(core_, this, size_);
-  }
+ private:
+  template <class, class>
+  friend class WithFunction;
 
   LoopCore& core_;
   const std::size_t size_;
-  DestroyIn* destroy_;  // Of the callback; null when that is done.
-  int running_ = 0;     // Calls that have not returned: nested loops.
+  DestroyIn* destroy_ = nullptr;  // Of the callback; null if it needs nothing.
+  int running_ = 0;               // Calls that have not returned: nested loops.
   bool retired_ = false;
-  bool dropped_ = false;
+  bool dropped_ = true;  // There is no callback, or it is to end.
 };
 
 // The callback itself, behind the part that `State` (a HeldCallback) holds.
@@ -114,19 +117,28 @@ class WithFunction final : public State {
       LoopCore& core;
       void* memory;
     } guard{core, memory};
-    auto* made = ::new (memory) WithFunction(core, std::move(f));
+    auto* made = ::new (memory) WithFunction(core);
+    made->Put(std::move(f));
     guard.memory = nullptr;
     return made;
+  }
+
+  // The next callback of the same type, where there is none.
+  void Put(F&& f) {
+    ::new (static_cast<void*>(std::addressof(f_))) F(std::move(f));
+    if constexpr (!std::is_trivially_destructible_v<F>) {
+      this->destroy_ = &DestroyF;
+    }
+    this->dropped_ = false;
   }
 
   F& f() noexcept { return f_; }
 
  private:
-  WithFunction(LoopCore& core, F&& f)
-      : State(core, sizeof(WithFunction), &DestroyF,
-              static_cast<WithFunction*>(nullptr)),
-        f_(std::move(f)) {}
-  ~WithFunction() {}  // Never called: see HeldCallback::Destroy().
+  explicit WithFunction(LoopCore& core)
+      : State(core, sizeof(WithFunction), static_cast<WithFunction*>(nullptr)) {
+  }
+  ~WithFunction() {}  // Never called: see HeldCallback::Running.
 
   static void DestroyF(typename State::Held* self) noexcept {
     std::destroy_at(std::addressof(static_cast<WithFunction*>(self)->f_));

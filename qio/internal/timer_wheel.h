@@ -57,8 +57,7 @@ struct Link {
 // What is in a wheel. The owner keeps it in place while it is linked.
 struct WheelNode : Link {
   std::uint64_t tick = 0;  // The millisecond in which it is due.
-  std::uint8_t level = 0;
-  std::uint8_t slot = 0;
+  std::uint32_t slot = 0;  // Of all levels, or kDue.
 };
 
 class TimerWheel {
@@ -74,24 +73,25 @@ class TimerWheel {
     if (tick > kLongest) tick = kLongest;
     node.tick = tick;
     if (tick <= now_) {
-      node.level = kDue;
+      node.slot = kDue;
       due_.PushBack(node);
       return;
     }
     const int level =
         (63 - std::countl_zero((tick ^ now_) | kSlotMask)) / kSlotBits;
-    node.level = static_cast<std::uint8_t>(level);
-    node.slot =
-        static_cast<std::uint8_t>((tick >> (level * kSlotBits)) & kSlotMask);
-    slots_[node.level][node.slot].PushBack(node);
-    occupied_[node.level] |= Tick{1} << node.slot;
+    const Tick slot = (tick >> (level * kSlotBits)) & kSlotMask;
+    const auto at = static_cast<std::size_t>(level);
+    node.slot = static_cast<std::uint32_t>(at << kSlotBits | slot);
+    slots_[node.slot].PushBack(node);
+    occupied_[at] |= Tick{1} << slot;
   }
 
   // `node` must be linked here.
   void Cancel(WheelNode& node) noexcept {
     node.Unlink();
-    if (node.level != kDue && !slots_[node.level][node.slot].linked()) {
-      occupied_[node.level] &= ~(Tick{1} << node.slot);
+    if (node.slot != kDue && !slots_[node.slot].linked()) {
+      occupied_[node.slot >> kSlotBits] &=
+          ~(Tick{1} << (node.slot & kSlotMask));
     }
   }
 
@@ -120,7 +120,7 @@ class TimerWheel {
     for (int level = 0; level < kLevels; ++level) {
       if (occupied_[level] == 0) continue;
       auto* node = static_cast<WheelNode*>(
-          slots_[level][std::countr_zero(occupied_[level])].next);
+          SlotsOf(level)[std::countr_zero(occupied_[level])].next);
       Cancel(*node);
       return node;
     }
@@ -138,8 +138,10 @@ class TimerWheel {
   static constexpr Tick kSlotMask = (Tick{1} << kSlotBits) - 1;
   // 2^48 milliseconds are 8,900 years; a count of nanoseconds ends before.
   static constexpr Tick kLongest = (Tick{1} << (kSlotBits * kLevels)) - 1;
-  // In place of a level: in the list of what is due.
-  static constexpr std::uint8_t kDue = kLevels;
+  // In place of a slot: in the list of what is due.
+  static constexpr std::uint32_t kDue = kLevels << kSlotBits;
+
+  Link* SlotsOf(int level) noexcept { return &slots_[level << kSlotBits]; }
 
   Tick NextTickOfSlots() const noexcept {
     for (int level = 0; level < kLevels; ++level) {
@@ -163,7 +165,7 @@ class TimerWheel {
       if ((occupied_[level] & (Tick{1} << slot)) == 0) continue;
       occupied_[level] &= ~(Tick{1} << slot);
       Link moved;
-      moved.TakeAll(slots_[level][slot]);
+      moved.TakeAll(SlotsOf(level)[slot]);
       while (moved.linked()) {
         auto* node = static_cast<WheelNode*>(moved.next);
         node->Unlink();
@@ -174,7 +176,7 @@ class TimerWheel {
 
   Tick now_;
   std::array<Tick, kLevels> occupied_{};
-  std::array<std::array<Link, kSlotMask + 1>, kLevels> slots_;
+  std::array<Link, kLevels << kSlotBits> slots_;
   Link due_;
 };
 

@@ -393,7 +393,7 @@ struct Ti06_WaitingForLongDoesNotSpin {
       loop.Call([&](auto& on) { timer.StartAfter(on, delay, [](auto&) {}); });
       // A loop that waits for no time, again and again, never does.
       support::WaitUntilAsleep(loop.thread_id());
-      loop.Call([&](auto& on) { timer.Stop(on); });
+      loop.Call([&](auto&) { timer = {}; });
     }
   }
 };
