@@ -1,13 +1,14 @@
 // Copyright 2026 The qio Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// qio/net/io.h
+// qio/io.h
 //
-// For authors of executors. An Io is what net/ has instead of a kernel: it
-// opens sockets, and tells a SocketSink what happens on them. Channels and
-// listeners make no system call of their own.
+// For authors of executors. An Io is what an executor that can carry a network
+// offers, and what qio/net has instead of a kernel: it opens sockets, and tells
+// a SocketSink what happens on them. Channels and listeners make no system call
+// of their own.
 //
-// An executor without one needs nothing: net/ puts its own Io on the
+// An executor without one needs nothing: qio/net puts its own Io on the
 // executor's reactor. One that can do better (io_uring), or has no kernel
 // below (a simulation), brings a type that meets NetIo, and says so:
 //
@@ -19,8 +20,8 @@
 // Every function of an Io takes the witness first, does not block, and calls
 // nobody back before it has returned.
 
-#ifndef QIO_NET_IO_H_
-#define QIO_NET_IO_H_
+#ifndef QIO_IO_H_
+#define QIO_IO_H_
 
 #include <algorithm>
 #include <concepts>
@@ -34,11 +35,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qio/config.h"
-#include "qio/net/socket_address.h"
 #include "qio/on_loop.h"
 #include "qio/owned_fd.h"
 
 namespace qio::inline QIO_ABI {
+
+// Of qio/net/socket_address.h, which an executor need not include: its Io takes
+// the data() and size() of any type, and gives back the FromSockaddr() of it.
+class ResolvedAddress;
 
 // The name of a socket at its Io, not its owner. One that is stale, since its
 // socket was closed, is harmless: no other socket ever gets it.
@@ -261,4 +265,4 @@ struct RequireNetIo {
 }  // namespace internal_io
 }  // namespace qio::inline QIO_ABI
 
-#endif  // QIO_NET_IO_H_
+#endif  // QIO_IO_H_
