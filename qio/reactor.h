@@ -103,6 +103,8 @@ struct ReactorParts {
   //          nothing is left open then.
   static absl::StatusOr<ReactorParts> Create(Timing timing);
 
+  // Where the clock stands; one that is virtual may begin anywhere.
+  std::int64_t now_ns = internal_sys::MonotonicNs();
   OwnedFd epoll;
   OwnedFd wake;
   OwnedFd timer;  // Only with kTimerFd.
@@ -147,6 +149,9 @@ class Reactor {
     return !queue_.empty() || firing_.linked() || !core_->mailbox().empty();
   }
 
+  // Some watch is armed: without one there is no descriptor to look at.
+  bool HasWatches() const noexcept { return watches_ != 0; }
+
   // The same, or a timer is due.
   bool HasWork() const noexcept {
     return HasMail() || (timers_ != 0 && TimeoutMs() == 0);
@@ -172,10 +177,10 @@ class Reactor {
   // is found again the next time.
   void PollDescriptors(int timeout_ms);
 
-  // Fires timers that are due and makes queued calls, kBudget of each at most,
-  // then hands over the work that was started. Re-entrant; may throw what a
-  // callback throws, after which the rest of the queue is as it was.
-  void RunQueued();
+  // Fires timers that are due and makes queued calls, `budget_max` of each at
+  // most, then hands over the work that was started. Re-entrant; may throw what
+  // a callback throws, after which the rest of the queue is as it was.
+  void RunQueued(int budget_max = kBudget);
 
   // Makes poll_fd() readable. Any number of kicks costs one look.
   void Kick() noexcept { core_->Kick(); }
@@ -312,7 +317,7 @@ class Reactor {
   void DisarmIfStanding(WatchNode& node) noexcept;
   void Unlink(WatchNode& node) noexcept;
   void Orphan(int fd) noexcept;
-  void FireTimers();
+  void FireTimers(int budget_max);
   void ArmTimerFd() noexcept;
   TimerNode* PopAnyTimer() noexcept;
   void ReportLosses(std::int64_t tasks, std::int64_t watches,
@@ -522,8 +527,7 @@ inline Reactor::Reactor(ReactorParts parts, Host host) noexcept
       timer_fd_(std::move(parts.timer)),
       core_(parts.core.release()),
       host_(host),
-      wheel_(static_cast<std::uint64_t>(internal_sys::MonotonicNs() /
-                                        kNsPerTick)) {
+      wheel_(static_cast<std::uint64_t>(parts.now_ns / kNsPerTick)) {
   core_->set_reactor(this);
   core_->set_note([](Node* note, void*) {
     LoopCore& core = LoopCore::FromNote(note);
@@ -769,12 +773,12 @@ inline void Reactor::Orphan(int fd) noexcept {
                       " was closed before its watch was stopped");
 }
 
-inline void Reactor::RunQueued() {
-  if (timers_ != 0) FireTimers();
+inline void Reactor::RunQueued(int budget_max) {
+  if (timers_ != 0) FireTimers(budget_max);
   // Mail is taken at the start even if calls are queued: neither of the two
   // starves the other.
   if (!core_->mailbox().empty()) core_->Take(queue_);
-  for (int budget = kBudget; budget > 0; --budget) {
+  for (int budget = budget_max; budget > 0; --budget) {
     if (queue_.empty()) {
       // A worker that is quick has done its work before the host is asked.
       FlushWork();
@@ -790,12 +794,12 @@ inline void Reactor::RunQueued() {
   core_->returned().Flush();
 }
 
-inline void Reactor::FireTimers() {
+inline void Reactor::FireTimers(int budget_max) {
   wheel_.Advance(static_cast<std::uint64_t>(NowNs() / kNsPerTick));
   if (wheel_.now() >= timer_fd_tick_) timer_fd_tick_ = 0;  // It has expired.
   // A timer armed from here on waits for the next turn, also if it is due.
   if (!firing_.linked()) wheel_.TakeDue(firing_);
-  for (int budget = kBudget; budget > 0 && firing_.linked(); --budget) {
+  for (int budget = budget_max; budget > 0 && firing_.linked(); --budget) {
     auto* node = static_cast<TimerNode*>(firing_.next);
     node->Unlink();
     --timers_;
@@ -866,6 +870,7 @@ inline void Reactor::AwaitMail(Node& node) {
       }
     }
     if (has_come) break;
+    if (chain_to_ != nullptr && chain_to_->RunHere()) continue;
     if (Spin() || !core_->mailbox().Park()) continue;
     pollfd woken{wake_.get(), POLLIN, 0};
     internal_sys::Poll(&woken, 1, -1);

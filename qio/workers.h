@@ -74,6 +74,12 @@ class Workers {
   virtual std::vector<std::string> Shutdown(
       std::chrono::steady_clock::time_point deadline) = 0;
 
+  // Runs some of what was taken over on this thread, which waits for it: for
+  // workers that are no threads. False: there is nothing to be run here.
+  //
+  // Affinity:  the loop that waits.
+  virtual bool RunHere() noexcept { return false; }
+
   // Null if waiting for these workers is never short enough to spin.
   //
   // Affinity:  any thread.
