@@ -9,7 +9,8 @@
 //   using Executor = E;
 //   static constexpr char kName[] = "UvExecutor";  // Names the test suite.
 //
-//   // Which clauses E cannot meet, and why; the report shows them.
+//   // Which clauses, or single cases, E cannot meet, and why; the report
+//   // shows them.
 //   static std::vector<Exemption> Exemptions();
 //
 //   // What the host does with an exception that leaves a callback.
@@ -49,7 +50,7 @@
 namespace qio::conformance {
 
 struct Exemption {
-  const char* clause;  // "EX-15"
+  const char* what;    // A clause, "EX-15", or one case of it.
   const char* reason;  // A sentence.
 };
 

@@ -43,9 +43,13 @@ class Executor:
         for path, described in self.programs:
             cases = [case for case in described["cases"]
                      if case["clause"] == clause_id]
+            if cases and result == "missing":
+                result = "exempt"
+            cases = [case for case in cases
+                     if case["name"] not in self.exemptions]
             chosen = [case["name"] for case in cases
                       if on_demand or not case["on_demand"]]
-            if cases and not chosen and result == "missing":
+            if cases and not chosen and result in ("missing", "exempt"):
                 result = "on demand"
             if not chosen:
                 continue
@@ -82,9 +86,9 @@ def table(listed, executors, results):
     yield f"{len(results)} clauses by {len(names)} executors: " + ", ".join(
         f"{cells.count(cell)} {cell}" for cell in
         ("pass", "fail", "exempt", "missing", "on demand") if cell in cells)
-    exempt = [f"- {executor.title}, {clause_id}: {reason}"
+    exempt = [f"- {executor.title}, {what}: {reason}"
               for executor in executors
-              for clause_id, reason in sorted(executor.exemptions.items())]
+              for what, reason in sorted(executor.exemptions.items())]
     if exempt:
         yield from ["", "Exempt:", ""] + exempt
     for executor in executors:

@@ -70,7 +70,9 @@ std::string Suite::ClauseOf(std::string_view case_name) {
 
 const Exemption* Suite::ExemptionOf(const Case& one) const {
   for (const Exemption& exemption : exemptions) {
-    if (ClauseOf(one.name) == exemption.clause) return &exemption;
+    if (exemption.what == ClauseOf(one.name) || exemption.what == one.name) {
+      return &exemption;
+    }
   }
   return nullptr;
 }
@@ -95,7 +97,7 @@ void Suite::Describe() const {
   std::string text = "{\"suite\": " + Quoted(name) + ",\n \"exemptions\": {";
   for (const Exemption& exemption : exemptions) {
     text += text.back() == '{' ? "" : ",\n  ";
-    text += Quoted(exemption.clause) + ": " + Quoted(exemption.reason);
+    text += Quoted(exemption.what) + ": " + Quoted(exemption.reason);
   }
   text += "},\n \"cases\": [";
   for (const Case& one : cases) {
@@ -116,7 +118,7 @@ int Suite::Main(int argc, char** argv) const {
     return EXIT_SUCCESS;
   }
   for (const Exemption& exemption : exemptions) {
-    std::printf("%s is exempt from %s: %s\n", name.c_str(), exemption.clause,
+    std::printf("%s is exempt from %s: %s\n", name.c_str(), exemption.what,
                 exemption.reason);
   }
   std::fflush(stdout);
