@@ -75,6 +75,16 @@ class Service : public asio::execution_context::service {
   std::vector<internal_asio_turn::Cell*> cells_;
 };
 
+// Lets go of `object` without ending it.
+template <class T>
+void LeaveAlone(T&& object) {
+  union Kept {
+    explicit Kept(T&& o) : value(std::move(o)) {}
+    ~Kept() {}
+    T value;
+  } kept(std::move(object));
+}
+
 }  // namespace internal_asio
 
 // Two io_contexts whose executors have different brands do not mix:
@@ -277,8 +287,13 @@ BasicAsioExecutor<Brand>::~BasicAsioExecutor() {
   if (descriptor_) {
     asio::use_service<Service>(static_cast<asio::execution_context&>(io_))
         .Remove(cell_.get());
-    // It is the reactor's to close.
-    descriptor_->release();
+    if (this->reactor().in_child()) {
+      // Taken out of Asio's epoll set it would be out of the parent's.
+      internal_asio::LeaveAlone(*std::move(descriptor_));
+    } else {
+      // It is the reactor's to close.
+      descriptor_->release();
+    }
   }
   this->reactor().Close();
 }

@@ -185,6 +185,17 @@ class Reactor {
   // Makes poll_fd() readable. Any number of kicks costs one look.
   void Kick() noexcept { core_->Kick(); }
 
+  // This process was forked off the one that made the executor, which can only
+  // be destroyed here: its descriptors are the parent's, and its threads are
+  // not there.
+  bool in_child() const noexcept { return core_->in_child(); }
+
+  // Ends the program with a sentence if that is so.
+  void CheckProcess() const noexcept {
+    if (in_child()) [[unlikely]]
+      DieInChild();
+  }
+
   // The same from any thread or a signal handler, while the executor lives.
   void KickFromAnywhere() noexcept { core_->WriteWake(); }
 
@@ -201,6 +212,9 @@ class Reactor {
   // Ends it all: no callback starts any more, captures are destroyed here and
   // now, running workers are asked to stop, and what was lost is reported
   // (EX-10). A second call does nothing.
+  //
+  // In a forked child nothing that the parent has too is touched, and nothing
+  // reported: it is the parent's to do.
   //
   // Affinity:  the thread that destroys the executor; nobody else is on the
   //            loop.
@@ -309,6 +323,8 @@ class Reactor {
 
   // Ends the program if another thread is on the loop. Only in checked builds.
   void CheckMayTouch(const char* what) const noexcept;
+
+  [[noreturn]] void DieInChild() const noexcept;
 
   void Dispatch(const struct epoll_event* events, int count);
   void CallWatches(int fd, std::uint32_t generation, Condition happened,
@@ -536,6 +552,7 @@ inline Reactor::Reactor(ReactorParts parts, Host host) noexcept
 }
 
 inline bool Reactor::Park() noexcept {
+  CheckProcess();
   FlushWork();
   if (!queue_.empty()) return false;
   if (timer_fd_.valid()) ArmTimerFd();
@@ -572,6 +589,7 @@ inline bool Reactor::Spin() noexcept {
 }
 
 inline void Reactor::PollDescriptors(int timeout_ms) {
+  CheckProcess();
   epoll_event events[kEventsMax];
   const int count =
       internal_sys::EpollWait(epoll_.get(), events, kEventsMax, timeout_ms);
@@ -659,6 +677,7 @@ inline epoll_event Reactor::EventOf(int fd, const Descriptor& descriptor,
 
 inline int Reactor::AddWatch(WatchNode& node, int fd,
                              Condition wanted) noexcept {
+  CheckProcess();
   if (fd < 0) return EBADF;
   const auto at = static_cast<std::size_t>(fd);
   if (at >= descriptors_.size()) {
@@ -707,6 +726,7 @@ inline int Reactor::AddWatch(WatchNode& node, int fd,
 }
 
 inline int Reactor::SetInterest(WatchNode& node, Condition wanted) noexcept {
+  CheckProcess();
   Descriptor& descriptor = descriptors_[static_cast<std::size_t>(node.fd)];
   const Condition before = node.wanted;
   node.wanted = wanted;
@@ -739,7 +759,9 @@ inline void Reactor::RemoveWatch(WatchNode& node) noexcept {
   Unlink(node);
   Descriptor& descriptor = descriptors_[static_cast<std::size_t>(fd)];
   int failed = 0;
-  if (descriptor.first == nullptr) {
+  if (in_child()) {
+    // The epoll set is the parent's too, which goes on watching.
+  } else if (descriptor.first == nullptr) {
     // Events of this use of the number, already taken, find another one.
     ++descriptor.generation;
     failed = internal_sys::EpollCtl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
@@ -774,6 +796,7 @@ inline void Reactor::Orphan(int fd) noexcept {
 }
 
 inline void Reactor::RunQueued(int budget_max) {
+  CheckProcess();
   if (timers_ != 0) FireTimers(budget_max);
   // Mail is taken at the start even if calls are queued: neither of the two
   // starves the other.
@@ -856,6 +879,7 @@ inline void Reactor::FlushWork() noexcept {
 }
 
 inline void Reactor::AwaitMail(Node& node) {
+  CheckProcess();
   FlushWork();
   for (;;) {
     internal_mailbox::NodeQueue mail;
@@ -901,6 +925,13 @@ inline void Reactor::CheckMayTouch(const char* what) const noexcept {
                             " was touched while another thread runs that loop");
 }
 
+inline void Reactor::DieInChild() const noexcept {
+  internal_diagnostics::Die(
+      std::string("qio: a forked child used ") + host_.kind + " loop " +
+      std::to_string(core_->id()) +
+      ", which is its parent's; it can only destroy it, or exec");
+}
+
 inline Reactor::TimerNode* Reactor::PopAnyTimer() noexcept {
   if (!firing_.linked()) {
     internal_timer_wheel::WheelNode* node = wheel_.PopAny();
@@ -936,7 +967,7 @@ inline void Reactor::Close() noexcept {
     if (abandon_tasks_ != nullptr) abandon_tasks_(*this);
     FlushWork();
   } while (!queue_.empty());
-  ReportLosses(tasks, watches, timers);
+  if (!in_child()) ReportLosses(tasks, watches, timers);
   core_->set_reactor(nullptr);
   // Tasks whose result is still to come keep the core's memory alive, too.
   std::exchange(core_, nullptr)

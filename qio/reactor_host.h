@@ -68,7 +68,10 @@ class ReactorHost {
 
   Reactor& reactor() noexcept { return reactor_; }
   const Reactor& reactor() const noexcept { return reactor_; }
-  OnLoop<E>& on() noexcept { return on_; }
+  OnLoop<E>& on() noexcept {
+    reactor_.CheckProcess();
+    return on_;
+  }
 
   OnLoop<E> on_;
   Reactor reactor_;

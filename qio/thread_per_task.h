@@ -24,6 +24,7 @@
 
 #include "qio/config.h"
 #include "qio/diagnostics.h"
+#include "qio/internal/fork_mark.h"
 #include "qio/internal/worker_thread.h"
 #include "qio/status.h"
 #include "qio/workers.h"
@@ -58,6 +59,7 @@ class ThreadPerTask final : public Workers {
     explicit Core(const Options& o) : options(o) {}
 
     const Options options;
+    const internal_fork_mark::ForkMark fork_mark;
     std::mutex mutex;
     // Under the mutex.
     internal_worker_thread::Roster roster;
@@ -80,11 +82,14 @@ class ThreadPerTask final : public Workers {
 // ---------------------------------------------------------------------------
 
 inline void ThreadPerTask::Submit(Work* first) noexcept {
+  const bool in_child = core_->fork_mark.in_child();
   while (first != nullptr) {
     Work* const work = first;
     first = work->next;
     const internal_workers::WorkOps* const ops = work->ops;
-    if (const int error = StartThread(work)) {
+    if (in_child) {
+      ops->refuse(work, internal_worker_thread::IsTheParents());
+    } else if (const int error = StartThread(work)) {
       ops->refuse(work, internal_worker_thread::NotStarted(error));
     }
   }
@@ -128,6 +133,7 @@ inline void* ThreadPerTask::Main(void* argument) noexcept {
 
 inline std::vector<std::string> ThreadPerTask::Shutdown(
     std::chrono::steady_clock::time_point deadline) {
+  if (core_->fork_mark.in_child()) return {};
   std::unique_lock lock(core_->mutex);
   core_->stopping = true;
   core_->given_up = !core_->roster.WaitUntilEmpty(lock, deadline);
@@ -135,6 +141,11 @@ inline std::vector<std::string> ThreadPerTask::Shutdown(
 }
 
 inline ThreadPerTask::~ThreadPerTask() {
+  if (core_->fork_mark.in_child()) {
+    // Who holds its mutex, and a share of it, is not in this process.
+    internal_worker_thread::Leak(std::move(core_));
+    return;
+  }
   if (core_->given_up) return;
   const std::vector<std::string> names =
       Shutdown(std::chrono::steady_clock::now() + std::chrono::seconds(1));

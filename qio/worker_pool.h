@@ -32,6 +32,7 @@
 #include "qio/config.h"
 #include "qio/diagnostics.h"
 #include "qio/internal/adaptive_spin.h"
+#include "qio/internal/fork_mark.h"
 #include "qio/internal/sys.h"
 #include "qio/internal/worker_thread.h"
 #include "qio/status.h"
@@ -70,7 +71,8 @@ class WorkerPool final : public Workers {
 
   // Refuses what has not started and waits for what has, saying after a second
   // for whom. If a Shutdown() was given up before, the stragglers are left
-  // alone: they keep what they need alive.
+  // alone: they keep what they need alive. In a forked child, where it has no
+  // threads, a pool takes no work, waits for nothing, and leaves its memory.
   //
   // Affinity:  any thread but a worker's own.
   ~WorkerPool() override;
@@ -164,6 +166,7 @@ class WorkerPool final : public Workers {
     void Park(Thread& self, Lock& lock) noexcept;
 
     const Options options;
+    const internal_fork_mark::ForkMark fork_mark;
     ProcessorHints hints;
 
     mutable std::mutex mutex;
@@ -224,6 +227,10 @@ inline void WorkerPool::Submit(Work* first) noexcept {
 
 inline void WorkerPool::Core::Submit(
     Work* chain, const std::shared_ptr<Core>& self) noexcept {
+  if (fork_mark.in_child()) {
+    Refuse(chain, internal_worker_thread::IsTheParents());
+    return;
+  }
   Lock lock(mutex);
   if (stopping) {
     lock.unlock();
@@ -449,6 +456,7 @@ inline void WorkerPool::Core::Park(Thread& self, Lock& lock) noexcept {
 inline std::vector<std::string> WorkerPool::Shutdown(
     std::chrono::steady_clock::time_point deadline) {
   Core& core = *core_;
+  if (core.fork_mark.in_child()) return {};
   Lock lock(core.mutex);
   core.stopping = true;
   Work* const unstarted = core.TakeUnstarted();
@@ -463,6 +471,11 @@ inline std::vector<std::string> WorkerPool::Shutdown(
 
 inline WorkerPool::~WorkerPool() {
   Core& core = *core_;
+  if (core.fork_mark.in_child()) {
+    // Who holds its mutex, and a share of it, is not in this process.
+    internal_worker_thread::Leak(std::move(core_));
+    return;
+  }
   Lock lock(core.mutex);
   if (!core.given_up) {
     lock.unlock();

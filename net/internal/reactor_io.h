@@ -406,7 +406,10 @@ class ReactorIo final : public internal_reactor::Extension {
     Access::EndWatches(reactor_, slot.owned.get());
     if (slot.rare != nullptr) {
       // Before the socket, so that nobody connects to one that is about to go.
-      if (slot.rare->path != nullptr) slot.rare->path->Unlink();
+      // Nor in a forked child, whose parent has the socket too.
+      if (slot.rare->path != nullptr && !reactor_.in_child()) {
+        slot.rare->path->Unlink();
+      }
       slot.rare.reset();
     }
     slot.owned.reset();

@@ -18,6 +18,7 @@
 
 #include "qio/config.h"
 #include "qio/internal/block_pool.h"
+#include "qio/internal/fork_mark.h"
 #include "qio/internal/mailbox.h"
 #include "qio/internal/post_blocks.h"
 #include "qio/internal/sys.h"
@@ -64,6 +65,8 @@ class LoopCore {
 
   // Makes the loop's descriptor readable. Async-signal-safe.
   void WriteWake() noexcept {
+    // A child has the parent's descriptor, and no loop behind it.
+    if (in_child()) return;
     const std::uint64_t one = 1;
     // EAGAIN: the counter is full, so the loop is awake or will be.
     while (internal_sys::Write(wake_fd_, &one, sizeof one) < 0 &&
@@ -74,6 +77,10 @@ class LoopCore {
   bool closed() const noexcept { return mailbox_.closed(); }
 
   internal_post_blocks::Returned& returned() noexcept { return returned_; }
+
+  // This process was forked off the one whose loop this is: all that is left
+  // to do here is to end it, without a word to the kernel (EX-17).
+  bool in_child() const noexcept { return fork_mark_.in_child(); }
 
   // A LoopRef was copied, or has ended.
   void AddRef() noexcept {
@@ -133,6 +140,7 @@ class LoopCore {
   // their write, and moves what came in time to `queue`.
   void Close(internal_mailbox::NodeQueue& queue) noexcept {
     wakes_ += mailbox_.Close(queue);
+    if (in_child()) return;  // The wakers are not in this process.
     while (wakes_read_ < wakes_) {
       if (!ReadWakes()) ::sched_yield();
     }
@@ -178,6 +186,7 @@ class LoopCore {
   Mailbox mailbox_;
 
   const int wake_fd_;
+  const internal_fork_mark::ForkMark fork_mark_;
 
   alignas(64) std::atomic<std::uint64_t> refs_{0};
   // What is still out when the executor is gone. Below zero while some came

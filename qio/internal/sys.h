@@ -19,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -27,6 +28,7 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <cstdint>
 
 #include "qio/config.h"
@@ -100,6 +102,20 @@ inline void FutexWait(std::atomic<std::uint32_t>& word,
 inline void FutexWakeOne(std::atomic<std::uint32_t>& word) noexcept {
   ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
+
+// A few bytes of zeros, at least, which a forked child finds as zeros again
+// whatever was written there (madvise(2), MADV_WIPEONFORK). Null if there is no
+// memory, or the kernel cannot.
+inline constexpr std::size_t kWipedOnForkSize = 64;
+inline void* MapWipedOnFork() noexcept {
+  void* const page = ::mmap(nullptr, kWipedOnForkSize, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return nullptr;
+  if (::madvise(page, kWipedOnForkSize, MADV_WIPEONFORK) == 0) return page;
+  ::munmap(page, kWipedOnForkSize);
+  return nullptr;
+}
+inline void Unmap(void* page) noexcept { ::munmap(page, kWipedOnForkSize); }
 
 // Tells the processor that this is a spin loop.
 inline void Pause() noexcept {

@@ -17,8 +17,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -55,6 +57,24 @@ inline absl::Status NotStarted(int error) noexcept {
     return error == ESHUTDOWN ? ShutdownError("the workers were shut down")
                               : ErrnoStatus(error, "start a worker thread");
   });
+}
+
+// Why a forked child gets no work done: the threads are its parent's.
+inline absl::Status IsTheParents() noexcept {
+  return internal_status::MakeOrCode(absl::StatusCode::kFailedPrecondition, [] {
+    return absl::FailedPreconditionError(
+        "the workers are those of the process that forked this one");
+  });
+}
+
+// Lets go of `shared` without giving its share back: what it points to stays.
+template <class T>
+void Leak(std::shared_ptr<T>&& shared) noexcept {
+  union Kept {
+    explicit Kept(std::shared_ptr<T>&& s) noexcept : ptr(std::move(s)) {}
+    ~Kept() {}
+    std::shared_ptr<T> ptr;
+  } kept(std::move(shared));
 }
 
 // Where a thread is: what it runs, and with whom it is in line.

@@ -71,6 +71,7 @@ class AsioHarness {
     return io_.stopped();
   }
   void FollowClock() {}
+  void AfterFork() { io_.notify_fork(asio::execution_context::fork_child); }
 
  private:
   // A thread in one of the above. When the last one is out, the io_context is

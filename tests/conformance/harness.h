@@ -42,6 +42,11 @@
 //   // runs. Nothing to do for most.
 //   void FollowClock();
 //
+// and, if there is something to it:
+//
+//   // In a forked child, before anything else: what the host wants done there.
+//   void AfterFork();
+//
 // epoll_harness.h is the one to copy.
 
 #ifndef QIO_TESTS_CONFORMANCE_HARNESS_H_

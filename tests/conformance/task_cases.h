@@ -2222,6 +2222,116 @@ struct Ex10_TasksEndWithTheExecutor {
 };
 
 template <class H>
+struct Ex17_AForkedChildMayOnlyDestroyTheLoop {
+  static constexpr char kRule[] =
+      "A forked child's use of its parent's loop ends it with one sentence; it "
+      "may destroy the loop, and the parent does not notice";
+
+  using E = typename H::Executor;
+  using On = OnLoopOf<H>;
+
+  static void Run() {
+    Gate gate;
+    support::Pipe pipe, second_pipe;
+    int watched = 0, fired = 0, posted = 0, done = 0;
+    Loop<H> loop;
+    loop.harness().FollowClock();
+    auto pool = std::make_shared<WorkerPool>();
+    loop.Enter([&](On& on) { on.executor().UseWorkers(on, pool); });
+    Watch<E> watch, second_watch;
+    Timer<E> timer;
+    const auto ref = loop.Ref();
+    On* witness = nullptr;
+    // All there can be: a worker that runs and one that waits for work, a
+    // watch, a timer, and mail.
+    loop.Enter([&](On& on) {
+      witness = std::addressof(on);
+      const absl::Status started =
+          watch.Start(on, pipe.reader.get(), Condition::kIn,
+                      [&](On&, Condition) { ++watched, pipe.ReadDry(); });
+      BOOST_REQUIRE(started.ok());
+      timer.StartEvery(on, std::chrono::milliseconds(1), [&](On&) { ++fired; });
+      RunInThread(
+          on, [](Gate* gate) { gate->Pass(); }, AssumeSendable(&gate))
+          .Then([&](On&, absl::Status) { ++done; });
+      RunInThread(on, [] {}).Then([&](On&, absl::Status) { ++done; });
+    });
+    gate.WaitUntilReached();
+    loop.TurnUntil([&] { return done == 1 && fired > 0; });
+    const int fired_before = fired;
+    BOOST_REQUIRE(
+        ref.Post([](On&, int* posted) { ++*posted; }, AssumeSendable(&posted))
+            .ok());
+    const std::uint64_t writes = support::WatchedEventFdWrites();
+
+    const auto expect_refused = [&](auto use) {
+      const support::ChildEnd end = support::RunInChild([&] {
+        if constexpr (requires { loop.harness().AfterFork(); }) {
+          loop.harness().AfterFork();
+        }
+        use();
+      });
+      BOOST_TEST(end.signal == SIGABRT, "code " << end.code << end.errors);
+      const std::size_t at = end.errors.find("qio: a forked child used ");
+      BOOST_TEST(at != end.errors.npos, end.errors);
+      BOOST_TEST(end.errors.find("qio: ", at + 1) == end.errors.npos);
+    };
+    expect_refused([&] { (void)loop.executor().Enter([](On&) {}); });
+    expect_refused([&] {
+      for (int i = 0; i < 10; ++i) loop.harness().RunOnce();
+    });
+    expect_refused([&] { loop.harness().Run(); });
+    // In a callback that forked there is a witness still.
+    expect_refused([&] {
+      (void)second_watch.Start(*witness, second_pipe.reader.get(),
+                               Condition::kIn, [](On&, Condition) {});
+    });
+    BOOST_TEST(posted == 0);
+
+    const support::ChildEnd end = support::RunInChild([&] {
+      if constexpr (requires { loop.harness().AfterFork(); }) {
+        loop.harness().AfterFork();
+      }
+      // Refused workers are told, by whatever loop of the child's own.
+      bool told = false;
+      {
+        Loop<H> own;
+        own.Enter([&](On& on) {
+          on.executor().UseWorkers(on, pool);
+          RunInThread(on, [] {}).Then([&](On&, absl::Status status) {
+            told = status.code() == absl::StatusCode::kFailedPrecondition;
+          });
+        });
+        own.TurnUntil([&] { return told; });
+      }
+      watch.Stop(*witness);
+      pool.reset();
+      loop.DestroyExecutor();
+      if (watch.armed() || timer.armed() || watched + posted != 0) ::_exit(2);
+    });
+    BOOST_TEST(end.signal == 0);
+    BOOST_TEST(end.code == 0);
+    BOOST_TEST(end.errors == "");
+
+    BOOST_TEST(support::WatchedEventFdWrites() == writes);
+    BOOST_TEST(support::EpollRegistrations(pipe.reader.get()) == 1);
+    pipe.Write();
+    gate.Open();
+    loop.TurnUntil([&] {
+      return watched == 1 && posted == 1 && done == 2 && fired > fired_before;
+    });
+    loop.Enter([&](On& on) {
+      watch.Stop(on);
+      timer.Stop(on);
+    });
+    loop.TurnALot();
+    BOOST_TEST(watched == 1);
+    BOOST_TEST(posted == 1);
+    BOOST_TEST(loop.diagnostics().text() == "");
+  }
+};
+
+template <class H>
 struct Ex10_DestructorsMayStartTasks {
   static constexpr char kRule[] =
       "A task that a destructor starts while its executor is going away ends "
@@ -2287,7 +2397,8 @@ void AddTaskCases(Suite& suite) {
       Tk25_SteadyStateAllocatesNothing<H>,
       Ex04_AResultInTheGapBeforeSleepIsSeen<H>,
       Ex07_AStartedTaskNeedsNoMemory<H>, Ex08_AStartedTaskKeepsTheLoopAlive<H>,
-      Ex10_TasksEndWithTheExecutor<H>, Ex10_DestructorsMayStartTasks<H>>();
+      Ex10_TasksEndWithTheExecutor<H>, Ex10_DestructorsMayStartTasks<H>,
+      Ex17_AForkedChildMayOnlyDestroyTheLoop<H>>();
 }
 
 }  // namespace qio::conformance

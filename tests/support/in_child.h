@@ -4,7 +4,8 @@
 // qio/support/in_child.h
 //
 // RunInChild() calls a function in a forked process and tells how that ended:
-// for what must end the program. Call it while no other thread runs.
+// for what must end the program. Call it while no other thread runs that holds
+// a lock the function needs. A function that hangs is ended after a minute.
 
 #ifndef QIO_TESTS_SUPPORT_IN_CHILD_H_
 #define QIO_TESTS_SUPPORT_IN_CHILD_H_
@@ -34,6 +35,8 @@ ChildEnd RunInChild(F f) {
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
     ::signal(SIGABRT, SIG_DFL);
+    ::signal(SIGALRM, SIG_DFL);
+    ::alarm(60);
     ::dup2(errors[1], STDERR_FILENO);
     ::close(errors[0]);
     ::close(errors[1]);

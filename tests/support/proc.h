@@ -108,6 +108,18 @@ inline int EpollRegistrations(int fd) {
   return count;
 }
 
+// The same of those that an epoll set watches, so of the loops' own.
+inline std::uint64_t WatchedEventFdWrites() {
+  std::uint64_t sum = 0;
+  for (const auto& [fd, target] : OpenDescriptors()) {
+    if (target.find("[eventfd]") == std::string::npos) continue;
+    if (EpollRegistrations(fd) == 0) continue;
+    sum +=
+        std::stoull(FieldOf(DescriptorInfo(fd), "eventfd-count:"), nullptr, 16);
+  }
+  return sum;
+}
+
 // True if `thread` sleeps in a call that waits for descriptors.
 inline bool SleepsInItsWait(pid_t thread) {
   const std::string task = "/proc/self/task/" + std::to_string(thread);
