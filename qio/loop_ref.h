@@ -18,6 +18,7 @@
 #ifndef QIO_LOOP_REF_H_
 #define QIO_LOOP_REF_H_
 
+#include <cstddef>
 #include <new>
 #include <tuple>
 #include <type_traits>
@@ -41,8 +42,8 @@ using internal_mailbox::Node;
 template <class E, class F, class... Args>
 struct RemoteCall : Node {
   template <class... Given>
-  explicit RemoteCall(LoopCore& c, F function, Given&&... given)
-      : core(c), f(function), args(std::forward<Given>(given)...) {
+  RemoteCall(LoopCore& c, std::size_t bytes, F function, Given&&... given)
+      : core(c), room(bytes), f(function), args(std::forward<Given>(given)...) {
     run = &Run;
   }
 
@@ -57,6 +58,7 @@ struct RemoteCall : Node {
       RemoteCall* call;
     } disposer{static_cast<RemoteCall*>(self)};
     RemoteCall& call = *disposer.call;
+    call.core.GiveRoomBack(call.room);
     if (on == nullptr) {
       ++internal_reactor::Access::calls_lost(*call.core.reactor());
       return;
@@ -69,7 +71,8 @@ struct RemoteCall : Node {
   }
 
   LoopCore& core;
-  F f;
+  const std::size_t room;  // What it takes of the limit on mail.
+  [[no_unique_address]] F f;
   std::tuple<Args...> args;
 };
 
@@ -80,6 +83,23 @@ void GiveBack(Given&& given, Arg& arg) {
                 std::is_assignable_v<Given&, Arg&&>) {
     given = std::move(arg);
   }
+}
+
+// Also without memory for a text.
+inline absl::Status IsGone() noexcept {
+  return internal_status::MakeOrCode(absl::StatusCode::kFailedPrecondition, [] {
+    return ClosedError("the loop is gone");
+  });
+}
+inline absl::Status IsFull() noexcept {
+  return internal_status::MakeOrCode(absl::StatusCode::kResourceExhausted, [] {
+    return BusyError("the loop's mail is at its limit");
+  });
+}
+inline absl::Status HasNoMemory() noexcept {
+  return internal_status::MakeOrCode(absl::StatusCode::kResourceExhausted, [] {
+    return BusyError("no memory to post to the loop");
+  });
 }
 
 template <class F>
@@ -124,9 +144,11 @@ class LoopRef {
   // Order:     what one thread posts is called in that order.
   // Destroys:  the arguments after the call; or un-invoked where the executor
   //            is destroyed, which reports it.
-  // Errors:    Closed if the executor is gone, kResourceExhausted if there is
-  //            no memory. Arguments given as rvalues are back in place then.
-  // Cost:      no allocation in steady state, if f and the arguments take 104
+  // Errors:    Closed if the executor is gone, Busy (kResourceExhausted) if
+  //            there is no memory, or no room within the limit that the loop
+  //            has set (SetMailLimit). Arguments given as rvalues are in place
+  //            then.
+  // Cost:      no allocation in steady state, if f and the arguments take 96
   //            bytes at most; a wake-up only if the loop sleeps.
   template <class F, class... Args>
   [[nodiscard("qio: it can fail; look at its Status")]]
@@ -151,21 +173,28 @@ absl::Status LoopRef<E>::Post(F f, Args&&... args) const {
                 "qio: Post(f, args...) calls f(on, args...): let f take an "
                 "OnLoop<E>& of that loop, then the arguments");
   using Call = internal_loop_ref::RemoteCall<E, F, std::decay_t<Args>...>;
-  if (core_->closed()) return ClosedError("the loop is gone");
+  if (core_->closed()) return internal_loop_ref::IsGone();
   static_assert(alignof(Call) <= internal_post_blocks::kAlignment,
                 "qio: what is posted must not be aligned beyond a cache line");
+  std::size_t room = sizeof(Call);
+  if (!core_->TakeRoom(room)) return internal_loop_ref::IsFull();
+  // Gives back what was taken, unless the loop has got it.
   struct Guard {
     ~Guard() {
+      if (!is_mine) return;
+      core.GiveRoomBack(room);
       if (memory != nullptr) internal_post_blocks::Free(memory);
     }
+    internal_loop_core::LoopCore& core;
+    std::size_t room;
     void* memory;
-  } guard{internal_post_blocks::Allocate<sizeof(Call)>(core_->returned())};
-  if (guard.memory == nullptr) {
-    return BusyError("no memory to post to the loop");
-  }
+    bool is_mine = true;
+  } guard{*core_, room,
+          internal_post_blocks::Allocate<sizeof(Call)>(core_->returned())};
+  if (guard.memory == nullptr) return internal_loop_ref::HasNoMemory();
   Call* call =
-      ::new (guard.memory) Call(*core_, f, std::forward<Args>(args)...);
-  guard.memory = nullptr;
+      ::new (guard.memory) Call(*core_, room, f, std::forward<Args>(args)...);
+  guard.is_mine = false;
   if (core_->Post(call)) return absl::OkStatus();
   // It closed in between.
   std::apply(
@@ -173,9 +202,9 @@ absl::Status LoopRef<E>::Post(F f, Args&&... args) const {
         (internal_loop_ref::GiveBack(std::forward<Args>(args), moved), ...);
       },
       call->args);
-  guard.memory = call;
+  guard.is_mine = true;
   call->~Call();
-  return ClosedError("the loop is gone");
+  return internal_loop_ref::IsGone();
 }
 
 }  // namespace qio::inline QIO_ABI

@@ -15,6 +15,7 @@
 #ifndef QIO_REACTOR_HOST_H_
 #define QIO_REACTOR_HOST_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -52,6 +53,23 @@ class ReactorHost {
   // is out; 0 never spins.
   void SetSpinLimit(OnLoop<E>&, std::uint32_t pauses_max) {
     reactor_.set_spin_limit(pauses_max);
+  }
+
+  // How many bytes of posts from LoopRefs may wait for the loop: beyond, Post()
+  // returns Busy. A post counts with the size of what qio allocates for it, its
+  // arguments included but not what those own elsewhere: some 64 bytes for one
+  // with a string. Results of tasks are never refused and do not count.
+  // kNoMailLimit, as at first, neither limits nor counts. What was posted
+  // before the first limit is not counted.
+  static constexpr std::size_t kNoMailLimit =
+      internal_loop_core::LoopCore::kNoMailLimit;
+  void SetMailLimit(OnLoop<E>&, std::size_t bytes_max) noexcept {
+    internal_reactor::Access::core(reactor_)->set_mail_limit(bytes_max);
+  }
+
+  // How many of them wait now.
+  std::size_t mail_bytes(OnLoop<E>&) noexcept {
+    return internal_reactor::Access::core(reactor_)->mail_bytes();
   }
 
   // Started tasks, armed watches and timers, queued calls, live LoopRefs.

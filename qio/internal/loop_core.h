@@ -14,7 +14,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "qio/config.h"
 #include "qio/internal/block_pool.h"
@@ -55,6 +57,37 @@ class LoopCore {
     }
     return false;
   }
+
+  // Makes room for `bytes` of foreign mail if it is limited, and else sets
+  // `bytes` to 0, which is what to give back. False: there is no room (EX-14).
+  bool TakeRoom(std::size_t& bytes) noexcept {
+    const std::size_t limit = mail_limit_.load(std::memory_order_relaxed);
+    if (limit == kNoMailLimit) [[likely]] {
+      bytes = 0;
+      return true;
+    }
+    // Relaxed: it counts and orders nothing.
+    std::size_t used = mail_bytes_.load(std::memory_order_relaxed);
+    do {
+      if (bytes > limit || used > limit - bytes) return false;
+    } while (!mail_bytes_.compare_exchange_weak(used, used + bytes,
+                                                std::memory_order_relaxed));
+    return true;
+  }
+  void GiveRoomBack(std::size_t bytes) noexcept {
+    if (bytes == 0) [[likely]]
+      return;
+    mail_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+  std::size_t mail_bytes() const noexcept {
+    return mail_bytes_.load(std::memory_order_relaxed);
+  }
+  void set_mail_limit(std::size_t bytes_max) noexcept {
+    mail_limit_.store(bytes_max, std::memory_order_relaxed);
+  }
+
+  static constexpr std::size_t kNoMailLimit =
+      std::numeric_limits<std::size_t>::max();
 
   // What was out when the executor went away has come back. The last one
   // frees the core: nothing of it may be touched after this call.
@@ -187,11 +220,14 @@ class LoopCore {
 
   const int wake_fd_;
   const internal_fork_mark::ForkMark fork_mark_;
+  std::atomic<std::size_t> mail_limit_{kNoMailLimit};
 
   alignas(64) std::atomic<std::uint64_t> refs_{0};
   // What is still out when the executor is gone. Below zero while some came
   // back before the executor had counted them.
   std::atomic<std::int64_t> stragglers_{0};
+  // Of posts that wait, made while there was a limit.
+  std::atomic<std::size_t> mail_bytes_{0};
   struct Note : Node {
     explicit Note(LoopCore& c) noexcept : core(c) {}
     LoopCore& core;

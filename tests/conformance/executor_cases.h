@@ -1021,6 +1021,108 @@ struct Ex13_PostsToAHeldLoopCostOneWakeUp {
 };
 
 template <class H>
+struct Ex14_MailIsBounded {
+  static constexpr char kRule[] =
+      "Beyond the limit of a loop's mail a post is Busy and keeps its "
+      "arguments; "
+      "none that was accepted is lost, the bytes that wait can be asked, and "
+      "what the loop has called makes room";
+
+  static void Run() {
+    constexpr std::size_t kLimit = 10'000;
+    LoopLog log;
+    Loop<H> loop;
+    const auto ref = loop.Ref();
+    std::size_t bytes = 0;
+    const auto ask = [&](auto& on) { bytes = on.executor().mail_bytes(on); };
+    // Neither counted nor limited.
+    int item = 0;
+    for (; item < 1000; ++item) BOOST_REQUIRE(PostItem(ref, log, item).ok());
+    loop.Enter(ask);
+    BOOST_TEST(bytes == 0u);
+
+    loop.Enter([&](auto& on) { on.executor().SetMailLimit(on, kLimit); });
+    const int first = item;
+    while (PostItem(ref, log, item).ok()) ++item;
+    const int accepted = item - first;
+    BOOST_TEST(accepted > 10);
+    Traced kept(log, -1);
+    const absl::Status status = ref.Post(
+        [](OnLoopOf<H>&, Traced traced) { traced.Run(); }, std::move(kept));
+    BOOST_TEST((status.code() == absl::StatusCode::kResourceExhausted));
+    BOOST_TEST(kept.holds());
+    loop.Enter(ask);
+    BOOST_TEST(bytes <= kLimit);
+    const std::size_t each = bytes / static_cast<std::size_t>(accepted);
+    BOOST_TEST(bytes + each > kLimit);
+    BOOST_TEST(each >= sizeof(Traced));
+    // The loop's own calls and other loops' mail are not foreign mail.
+    loop.Enter([&](auto& on) { PostItem(on, log, -2); });
+
+    loop.TurnUntil([&] { return log.Count(What::kEnded) == item + 1; });
+    loop.Enter(ask);
+    BOOST_TEST(bytes == 0u);
+    BOOST_TEST(PostItem(ref, log, ++item).ok());
+    loop.Enter([&](auto& on) {
+      on.executor().SetMailLimit(on, on.executor().kNoMailLimit);
+    });
+    const int last = ++item + 1000;
+    for (; item < last; ++item) BOOST_REQUIRE(PostItem(ref, log, item).ok());
+    loop.TurnUntil([&] { return log.Count(What::kStarted, last - 1) == 1; });
+    loop.Enter(ask);
+    BOOST_TEST(bytes == 0u);
+    BOOST_TEST(log.Count(What::kStarted, -1) == 0);
+    {
+      const Traced end = std::move(kept);
+    }
+    BOOST_TEST(log.OnceEach() == "");
+  }
+};
+
+template <class H>
+struct Ex14_PostersRaceForRoom {
+  static constexpr char kRule[] =
+      "However many threads post at once, what waits never exceeds the limit, "
+      "and each post is called once or was refused";
+
+  static void Run() {
+    constexpr int kThreads = 3, kPosts = 500;
+    constexpr std::size_t kLimit = 2048;
+    LoopLog log;
+    std::size_t most = 0;
+    LoopThread<H> loop;
+    loop.Call([&](auto& on) { on.executor().SetMailLimit(on, kLimit); });
+    std::vector<std::thread> posters;
+    for (int t = 0; t < kThreads; ++t) {
+      posters.emplace_back([&log, ref = loop.ref(), t] {
+        int item = t * 1'000'000;
+        for (int accepted = 0; accepted < kPosts;) {
+          if (PostItem(ref, log, item++).ok()) {
+            ++accepted;
+          } else {
+            std::this_thread::yield();
+          }
+        }
+      });
+    }
+    const auto ask = [&](auto& on) {
+      most = std::max(most, on.executor().mail_bytes(on));
+    };
+    for (int i = 0; i < 100; ++i) {
+      (void)loop.ref().Post([](auto& on, decltype(&ask) ask) { (*ask)(on); },
+                            AssumeSendable(&ask));
+      std::this_thread::yield();
+    }
+    for (std::thread& poster : posters) poster.join();
+    loop.Join();
+    BOOST_TEST(most <= kLimit);
+    BOOST_TEST(log.Count(What::kPosted) == kThreads * kPosts);
+    BOOST_TEST(log.AllCalledOnce() == "");
+    BOOST_TEST(log.InOrderOfEachPoster() == "");
+  }
+};
+
+template <class H>
 struct Ex15_AThrowingCallLosesNothing {
   static constexpr char kRule[] =
       "An exception that leaves a callback leaves the host's run call, or ends "
@@ -1381,7 +1483,8 @@ void AddExecutorCases(Suite& suite) {
       Ex10_AnEmptyExecutorEndsSilently<H>, Ex10_DestructorsMayStartAnew<H>,
       Ex11_OrderIsKept<H>, Ex12_AStormOfPostsStarvesNobody<H>,
       Ex12_ReadyDescriptorsStarveNoPost<H>,
-      Ex13_PostsToAHeldLoopCostOneWakeUp<H>, Ex15_AThrowingCallLosesNothing<H>,
+      Ex13_PostsToAHeldLoopCostOneWakeUp<H>, Ex14_MailIsBounded<H>,
+      Ex14_PostersRaceForRoom<H>, Ex15_AThrowingCallLosesNothing<H>,
       Ex16_NestedLoopsMakeProgress<H>, Ex16_NestedInsideAWatchAndATimer<H>,
       Ex18_DescriptorsAreClosedOnExec<H>, Ex20_SetupFailureIsAStatus<H>,
       Ex21_OneCallAtATime<H>, Ex22_AnIdleLoopSleeps<H>>();
