@@ -79,6 +79,12 @@ _LIBRARIES = {
         "package": "libuv1-dev",
         "targets": {":libuv": "libuv"},
     },
+    "relacy": {
+        "header": "/usr/include/relacy/relacy.hpp",
+        "optional": True,
+        "package": "relacy-dev",
+        "targets": {":relacy": "-pthread"},
+    },
 }
 
 def qio_dependencies():
