@@ -4,9 +4,8 @@
 // qio/executor.h
 //
 // Executor: the concept of an event loop that qio can run on, as a list of
-// small requirements, each with a sentence for who misses it. GlibExecutor,
-// AsioExecutor, EpollExecutor and ManualExecutor meet it; executors/README.md
-// shows how a loop of your own does.
+// small requirements, each with a sentence for who misses it. Those in
+// executors/ meet it; executors/README.md shows how a loop of your own does.
 
 #ifndef QIO_EXECUTOR_H_
 #define QIO_EXECUTOR_H_

@@ -131,3 +131,31 @@ debian_library = repository_rule(
     environ = ["PKG_CONFIG_PATH"],
     local = True,  # Looked at anew by each Bazel server.
 )
+
+_OPTIONAL = "# repository -> whether it has a library\nAVAILABLE = {}\n"
+
+def _optional_libraries_impl(ctx):
+    available = {name: True for name in ctx.attr.declared}
+    for header, name in ctx.attr.headers.items():
+        available[name] = ctx.path(header).exists
+        if not available[name]:
+            # Bazel itself says no word of what it skips.
+            print("{} is missing: what needs @{} is skipped.".format(header, name))
+    ctx.file("WORKSPACE")
+    ctx.file("BUILD.bazel")
+    ctx.file("libraries.bzl", _OPTIONAL.format(available))
+
+optional_libraries = repository_rule(
+    doc = "//:libraries.bzl tells BUILD files which optional libraries there are.",
+    implementation = _optional_libraries_impl,
+    attrs = {
+        "declared": attr.string_list(
+            doc = "repositories that have a library of their own",
+        ),
+        "headers": attr.string_dict(
+            doc = "a file that tells, to the repository of a Debian package",
+        ),
+    },
+    configure = True,
+    local = True,
+)

@@ -5,10 +5,11 @@
 
 Repositories and labels are those of the Bazel Central Registry, so the same
 BUILD files serve WORKSPACE and MODULE.bazel. Add a target here when a BUILD
-file first names it.
+file first names it. What needs an optional one that is absent is skipped under
+"//..."; BUILD files that list it beside others ask @qio_optional.
 """
 
-load(":debian_library.bzl", "debian_library")
+load(":debian_library.bzl", "debian_library", "optional_libraries")
 
 _BOOST_TEST = "-l:libboost_unit_test_framework.a"
 
@@ -89,6 +90,20 @@ _LIBRARIES = {
 
 def qio_dependencies():
     """Declares the libraries, except those that the caller declared before."""
+    declared = []
+    headers = {}
     for name, arguments in _LIBRARIES.items():
-        if not native.existing_rule(name):
-            debian_library(name = name, **arguments)
+        if native.existing_rule(name):
+            declared.append(name)
+            continue
+        debian_library(name = name, **arguments)
+        if arguments.get("optional"):
+            headers[arguments["header"]] = name
+        else:
+            declared.append(name)
+    if not native.existing_rule("qio_optional"):
+        optional_libraries(
+            name = "qio_optional",
+            declared = declared,
+            headers = headers,
+        )

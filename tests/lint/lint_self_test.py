@@ -51,6 +51,7 @@ class Includes(unittest.TestCase):
 
     def test_only_an_adapter_includes_its_host(self):
         self.assertTrue(source("qio/a.cc", "#include <glib.h>"))
+        self.assertTrue(source("executors/a.h", "#include <uv.h>"))
         self.assertTrue(source("net/a.cc", '#include "asio/post.hpp"'))
         self.assertTrue(source("executors/epoll.cc", "#include <gio/gio.h>"))
         self.assertEqual([], source("tests/a.cc", "#include <glib.h>"))

@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Lints the source tree that the runfiles link to. $1: the list of the public
-# headers that headers_alone_test compiles.
-exec python3 tests/lint/lint.py --headers="$1" \
+# headers that headers_alone_test compiles; what follows, lint.py describes.
+exec python3 tests/lint/lint.py --headers="$1" "${@:2}" \
   "$(dirname "$(readlink -f LICENSE)")"
