@@ -110,6 +110,9 @@ inline int qio_checked_sched_yield() {
 namespace qio::inline QIO_ABI {
 namespace internal_sys {
 
+// Nobody forks.
+inline void* MapWipedOnFork() noexcept { return nullptr; }
+inline void Unmap(void*) noexcept {}
 inline int EpollCreate() noexcept { return models::Kernel::kEpoll; }
 inline int EpollCtl(int, int, int, epoll_event*) noexcept { return 0; }
 inline int EpollWait(int, epoll_event* events, int, int timeout_ms) noexcept {
