@@ -3,9 +3,9 @@
 //
 // tests/models/checked_sys.h
 //
-// Stands in for qio/internal/sys.h: a kernel with eventfds, an epoll set that
-// has one of them, futexes and threads. Included after checked_std.h and before
-// any header of qio.
+// Stands in for qio/internal/sys.h, and for what asks it for memory: a kernel
+// with eventfds, an epoll set that has one of them, futexes and threads.
+// Included after checked_std.h and before any header of qio.
 
 #ifndef QIO_TESTS_MODELS_CHECKED_SYS_H_
 #define QIO_TESTS_MODELS_CHECKED_SYS_H_
@@ -14,6 +14,7 @@
 #error "include checked_sys.h before any header of qio"
 #endif
 #define QIO_INTERNAL_SYS_H_
+#define QIO_INTERNAL_POST_BLOCKS_H_
 
 #include "qio/config.h"
 
@@ -108,6 +109,33 @@ inline int qio_checked_sched_yield() {
 }
 
 namespace qio::inline QIO_ABI {
+
+// Stands in for qio/internal/post_blocks.h, whose cache belongs to a thread of
+// the system: all of a model share that, and keep it from run to run.
+namespace internal_post_blocks {
+
+inline constexpr std::size_t kAlignment = 64;
+
+inline void Free(void* memory) noexcept {
+  ::operator delete(memory, std::align_val_t{kAlignment});
+}
+
+class Returned {
+ public:
+  template <std::size_t>
+  void Give(void* memory) noexcept {
+    Free(memory);
+  }
+  void Flush() noexcept {}
+};
+
+template <std::size_t kSize>
+void* Allocate(Returned&) noexcept {
+  return ::operator new(kSize, std::align_val_t{kAlignment});
+}
+
+}  // namespace internal_post_blocks
+
 namespace internal_sys {
 
 // Nobody forks.
