@@ -5,7 +5,7 @@
 //
 // For authors of executors. DescriptorLoop is what an executor does on a host
 // that can call a function when a descriptor is readable, and that need not
-// say when it sleeps. libuv hosts qio so.
+// say when it sleeps. libuv and libevent host qio so.
 //
 // An executor has one as a member, behind its ReactorHost, and
 //

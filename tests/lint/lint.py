@@ -23,8 +23,13 @@ SCRIPTS = (".py", ".sh", ".bzl", ".bazel", ".bazelrc", ".clang-tidy")
 THIRD_PARTY = ("absl/", "asio/", "asio.hpp", "benchmark/")
 
 # Where a host's library may be included from the library's own headers.
-HOSTS = {"asio": "executors/asio.h", "gio": "executors/glib.h",
-         "glib": "executors/glib.h", "uv": "executors/libuv.h"}
+HOSTS = {
+    "asio": "executors/asio.h",
+    "event2": "executors/libevent.h",
+    "gio": "executors/glib.h",
+    "glib": "executors/glib.h",
+    "uv": "executors/libuv.h",
+}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]*)"|<([^>]*)>)')
 LICENSE = "SPDX-License-Identifier: Apache-2.0"
