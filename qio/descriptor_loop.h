@@ -5,7 +5,7 @@
 //
 // For authors of executors. DescriptorLoop is what an executor does on a host
 // that can call a function when a descriptor is readable, and that need not
-// say when it sleeps. libuv and libevent host qio so.
+// say when it sleeps. libuv, libevent and sd-event host qio so.
 //
 // An executor has one as a member, behind its ReactorHost, and
 //
@@ -92,8 +92,13 @@ class DescriptorLoop {
   // Errors:    kFailedPrecondition if another thread is on the loop.
   absl::StatusOr<bool> Drain(Deadline deadline);
 
-  // For a host that says when it may sleep: between the two, this thread is on
-  // the loop, so that others are refused. A host may also nest then.
+  // For a host that can call something before it sleeps. Destructors take no
+  // witness: so the program may have ended a watch, or dropped a completer,
+  // without an Enter().
+  void LookAgain() noexcept { const Scope scope(*this); }
+
+  // The same for a host that also tells when it slept: between the two this
+  // thread is on the loop, and others are refused. It may nest then.
   void BeforeSleep() noexcept;
   void AfterSleep() noexcept {
     if (depth_ == 0) asleep_.reset();

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "qio/condition.h"
 #include "qio/executors/libuv.h"
 #include "qio/loop_ref.h"
@@ -32,6 +33,7 @@
 #include "qio/support/in_child.h"
 #include "qio/support/pipe.h"
 #include "qio/support/watchdog.h"
+#include "qio/task.h"
 #include "qio/timer.h"
 #include "qio/watch.h"
 
@@ -123,6 +125,23 @@ BOOST_AUTO_TEST_CASE(Ex08_WhatANativeCallbackDestroysKeepsItNoLonger) {
   });
   f.AfterMs(1, [&] { watch.reset(); });
   f.Run();
+}
+
+BOOST_AUTO_TEST_CASE(Ex04_WhatANativeCallbackDropsIsCompleted) {
+  Fixture f;
+  bool completed = false;
+  std::optional<Completer<Loop, int>> dropped;
+  f.Enter([&](On& on) {
+    MakeTask<int>(on, [&](On&, Completer<Loop, int> completer) {
+      dropped.emplace(std::move(completer));
+    }).Then([&](On&, absl::StatusOr<int> result) {
+      BOOST_TEST((result.status().code() == absl::StatusCode::kAborted));
+      completed = true;
+    });
+  });
+  f.AfterMs(1, [&] { dropped.reset(); });
+  f.Run();
+  BOOST_TEST(completed);
 }
 
 BOOST_AUTO_TEST_CASE(Ex08_WhatIsDestroyedWhileNobodyRunsKeepsItNoLonger) {

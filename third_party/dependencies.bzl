@@ -86,6 +86,12 @@ _LIBRARIES = {
         "package": "relacy-dev",
         "targets": {":relacy": "-pthread"},
     },
+    "systemd": {
+        "header": "/usr/include/systemd/sd-event.h",
+        "optional": True,
+        "package": "libsystemd-dev",
+        "targets": {":libsystemd": "libsystemd"},
+    },
 }
 
 def qio_dependencies():

@@ -28,6 +28,7 @@ HOSTS = {
     "event2": "executors/libevent.h",
     "gio": "executors/glib.h",
     "glib": "executors/glib.h",
+    "systemd": "executors/sd_event.h",
     "uv": "executors/libuv.h",
 }
 
