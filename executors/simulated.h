@@ -156,8 +156,7 @@ class SimulatedWorld {
 
 template <class Brand>
 class BasicSimulatedExecutor final
-    : public ReactorHost<BasicSimulatedExecutor<Brand>>,
-      private internal_simulation::Loop {
+    : public ReactorHost<BasicSimulatedExecutor<Brand>> {
  public:
   using On = OnLoop<BasicSimulatedExecutor>;
   using Io = internal_simulation::SimulatedIo<BasicSimulatedExecutor>;
@@ -183,7 +182,7 @@ class BasicSimulatedExecutor final
     this->reactor().Close();
     // Of what was opened by destructors meanwhile.
     io_.End();
-    world_.simulation_.RemoveLoop(*this);
+    world_.simulation_.RemoveLoop(loop_);
   }
 
   SimulatedWorld& world() const { return world_; }
@@ -222,15 +221,55 @@ class BasicSimulatedExecutor final
     Io& io;
   };
 
+  // What the simulation has of it. No base, or the witness would be made of an
+  // object whose virtual functions are not there yet.
+  struct WorldsLoop final : internal_simulation::Loop {
+    explicit WorldsLoop(BasicSimulatedExecutor& its_executor)
+        : executor(its_executor) {}
+
+    Reactor& reactor() const { return executor.reactor(); }
+
+    bool HasWork() const noexcept override { return reactor().HasWork(); }
+    bool IsDescriptorReady() const noexcept override {
+      if (!reactor().HasWatches()) return false;
+      pollfd readable{reactor().poll_fd(), POLLIN, 0};
+      return ::poll(&readable, 1, 0) > 0;
+    }
+    void Turn(int budget) override {
+      Owning owning(executor.owner_);
+      if (!owning) return;
+      if (reactor().HasWatches()) reactor().PollDescriptors(0);
+      reactor().RunQueued(budget);
+    }
+    void Tell(std::uint32_t socket) override {
+      Owning owning(executor.owner_);
+      if (!owning) return;
+      executor.io_.Tell(executor.on(), socket);
+      reactor().FlushWork();
+    }
+    std::int64_t NextTimerNs() const noexcept override {
+      const int ms = reactor().TimeoutMs();
+      if (ms < 0) return internal_simulation::kNever;
+      return executor.world_.simulation_.now_ns() +
+             ms * std::int64_t{1'000'000};
+    }
+    void SetNow(std::int64_t now_ns) noexcept override {
+      reactor().set_virtual_now_ns(now_ns);
+    }
+
+    BasicSimulatedExecutor& executor;
+  };
+
   BasicSimulatedExecutor(ReactorParts parts, SimulatedWorld& world)
       : Base(std::move(parts), "simulated"),
         world_(world),
-        io_(world.network_, *this) {
+        loop_(*this),
+        io_(world.network_, loop_) {
     this->UseWorkers(this->on(), world.workers_);
     this->UseWorkers(this->on(), world.workers_, Lane::kDns);
     internal_reactor::Access::extension(this->reactor()) =
         std::make_unique<IoEnd>(io_);
-    world.simulation_.AddLoop(*this);
+    world.simulation_.AddLoop(loop_);
   }
 
   static absl::Status Elsewhere() {
@@ -238,37 +277,9 @@ class BasicSimulatedExecutor final
         "the simulated loop runs on another thread");
   }
 
-  // ---- For the simulation.
-
-  bool HasWork() const noexcept override { return this->reactor().HasWork(); }
-  bool IsDescriptorReady() const noexcept override {
-    if (!this->reactor().HasWatches()) return false;
-    pollfd readable{this->reactor().poll_fd(), POLLIN, 0};
-    return ::poll(&readable, 1, 0) > 0;
-  }
-  void Turn(int budget) override {
-    Owning owning(owner_);
-    if (!owning) return;
-    if (this->reactor().HasWatches()) this->reactor().PollDescriptors(0);
-    this->reactor().RunQueued(budget);
-  }
-  void Tell(std::uint32_t socket) override {
-    Owning owning(owner_);
-    if (!owning) return;
-    io_.Tell(this->on(), socket);
-    this->reactor().FlushWork();
-  }
-  std::int64_t NextTimerNs() const noexcept override {
-    const int ms = this->reactor().TimeoutMs();
-    return ms < 0 ? internal_simulation::kNever
-                  : world_.simulation_.now_ns() + std::int64_t{ms} * 1'000'000;
-  }
-  void SetNow(std::int64_t now_ns) noexcept override {
-    this->reactor().set_virtual_now_ns(now_ns);
-  }
-
   SimulatedWorld& world_;
   OwnerThread owner_;
+  WorldsLoop loop_;
   Io io_;
 };
 
