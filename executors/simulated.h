@@ -57,6 +57,11 @@ namespace qio::inline QIO_ABI {
 template <class Brand>
 class BasicSimulatedExecutor;
 
+namespace internal_simulation {
+// For the library's own tests, which speak to the network without a loop.
+struct Access;
+}  // namespace internal_simulation
+
 // What the executors of one simulation share: clock, network, workers, and the
 // seed that orders them. Outlives its executors.
 //
@@ -148,6 +153,7 @@ class SimulatedWorld {
  private:
   template <class Brand>
   friend class BasicSimulatedExecutor;
+  friend struct internal_simulation::Access;
 
   internal_simulation::Simulation simulation_;
   internal_simulation::SimulatedNetwork network_;
@@ -282,6 +288,13 @@ class BasicSimulatedExecutor final
   WorldsLoop loop_;
   Io io_;
 };
+
+namespace internal_simulation {
+struct Access {
+  static Simulation& simulation(SimulatedWorld& w) { return w.simulation_; }
+  static SimulatedNetwork& network(SimulatedWorld& w) { return w.network_; }
+};
+}  // namespace internal_simulation
 
 using SimulatedExecutor = BasicSimulatedExecutor<struct DefaultBrand>;
 

@@ -168,7 +168,10 @@ class SimulatedNetwork final : private Agenda {
   }
 
   // Returns an errno.
-  int Listen(Loop& loop, Place place, int backlog, std::uint32_t& listening) {
+  int Listen(Loop* loop, Place place, int backlog, std::uint32_t& listening) {
+    for (const char* call : {"socket", "bind", "listen"}) {
+      if (const int error = simulation_.ErrorOf(call)) return error;
+    }
     if (place.is_inet() && place.port() == 0) {
       for (int tries = kPorts; IsTaken(place) || place.port() == 0;) {
         if (tries-- == 0) return EADDRINUSE;
@@ -177,7 +180,7 @@ class SimulatedNetwork final : private Agenda {
     } else if (IsTaken(place)) {
       return EADDRINUSE;
     }
-    listening = New(State::kListening, &loop);
+    listening = New(State::kListening, loop);
     Endpoint& e = At(listening);
     e.local = place;
     e.backlog_max = static_cast<std::size_t>(std::max(backlog, 1));
@@ -186,10 +189,10 @@ class SimulatedNetwork final : private Agenda {
   }
 
   // Returns an errno, EINPROGRESS for none.
-  int Connect(Loop& loop, const Place& place, void* sink,
+  int Connect(Loop* loop, const Place& place, void* sink,
               std::uint32_t& connecting) {
     if (Chance(faults().connect_exhausted)) return EMFILE;
-    connecting = New(State::kConnecting, &loop);
+    connecting = New(State::kConnecting, loop);
     Endpoint& e = At(connecting);
     e.sink = sink;
     e.remote = place;
@@ -220,10 +223,8 @@ class SimulatedNetwork final : private Agenda {
       return static_cast<std::ptrdiff_t>(bytes.size());
     }
     Endpoint& peer = At(e.peer);
-    std::size_t size = std::min(bytes.size(), RoomAt(peer));
-    if (size > 1 && Chance(faults().short_write)) {
-      size = 1 + simulation_.random.Below(size);
-    }
+    const std::size_t size = simulation_.Shortened(
+        std::min(bytes.size(), RoomAt(peer)), faults().short_write);
     if (size > 0) {
       peer.bytes.append(reinterpret_cast<const char*>(bytes.data()), size);
       ScheduleInOrder(e.peer, What::kArrived,
@@ -240,10 +241,8 @@ class SimulatedNetwork final : private Agenda {
   // Copies what has arrived to `to`, the whole or less.
   std::size_t Receive(std::uint32_t index, std::span<std::byte> to) {
     Endpoint& e = At(index);
-    std::size_t size = std::min(to.size(), e.arrived);
-    if (size > 1 && Chance(faults().short_read)) {
-      size = 1 + simulation_.random.Below(size);
-    }
+    const std::size_t size = simulation_.Shortened(
+        std::min(to.size(), e.arrived), faults().short_read);
     std::memcpy(to.data(), e.bytes.data() + e.read, size);
     e.read += size;
     e.read_ever += size;
@@ -285,6 +284,15 @@ class SimulatedNetwork final : private Agenda {
     Break(index);
     Free(index);
   }
+
+  bool Listens(const Place& place) {
+    return std::any_of(
+        listeners_.begin(), listeners_.end(),
+        [&](std::uint32_t index) { return At(index).local.Covers(place); });
+  }
+
+  // Lets what is on its way arrive, however long that takes. False: nothing is.
+  bool Deliver() { return simulation_.HappenNextOf(*this); }
 
   // Whether the loop has to be told something of it.
   bool IsInReady(const Endpoint& e) const {
@@ -517,7 +525,7 @@ class SimulatedIo {
   absl::StatusOr<Socket> Listen(On&, const Address& address, int backlog) {
     std::uint32_t index = 0;
     const int error = network_.Listen(
-        loop_, Place(address.data(), address.size()), backlog, index);
+        &loop_, Place(address.data(), address.size()), backlog, index);
     if (error != 0) {
       return ErrnoStatus(error, "listen on " + address.ToString());
     }
@@ -528,7 +536,7 @@ class SimulatedIo {
   int Connect(On&, const Address& address, Sink& sink, Socket& connecting) {
     std::uint32_t index = 0;
     const int error =
-        network_.Connect(loop_, Place(address.data(), address.size()),
+        network_.Connect(&loop_, Place(address.data(), address.size()),
                          std::addressof(sink), index);
     if (error == EINPROGRESS) connecting = network_.NameOf(index);
     return error;
@@ -542,7 +550,10 @@ class SimulatedIo {
     network_.Update(s.slot);
   }
 
-  int StartAccept(On&, Socket s) { return WantIn(s, true); }
+  int StartAccept(On&, Socket s) {
+    if (const int error = simulation().ErrorOf("epoll_ctl")) return error;
+    return WantIn(s, true);
+  }
   void StopAccept(On&, Socket s) { WantIn(s, false); }
   int StartReceive(On&, Socket s) { return WantIn(s, true); }
   void StopReceive(On&, Socket s) { WantIn(s, false); }
@@ -668,8 +679,11 @@ class SimulatedIo {
 
   void TellAccept(On& on, std::uint32_t index) {
     Endpoint& e = network_.At(index);
-    int error = 0;
-    if (network_.Chance(network_.faults().accept_exhausted)) {
+    int error = simulation().ErrorOf("accept4");
+    if (error == EINTR) return;  // It is asked again.
+    if (error != 0) {
+      // Told below.
+    } else if (network_.Chance(network_.faults().accept_exhausted)) {
       error = EMFILE;
     } else {
       const std::uint32_t client = e.backlog.front();

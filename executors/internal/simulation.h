@@ -222,6 +222,12 @@ class Agenda {
   ~Agenda() = default;
 };
 
+// A test's own faults, call by call, besides those that the seed chooses.
+struct CallFaults {
+  int (*error_of)(const char* call) = nullptr;  // An errno, or 0.
+  std::size_t (*shortened)(std::size_t size) = nullptr;
+};
+
 class Simulation {
  public:
   using Event = Agenda::Event;
@@ -296,7 +302,19 @@ class Simulation {
     return true;
   }
 
+  // The errno with which a call fails now, or 0.
+  int ErrorOf(const char* call) const {
+    return call_faults.error_of != nullptr ? call_faults.error_of(call) : 0;
+  }
+  // How much of `size` is transferred now.
+  std::size_t Shortened(std::size_t size, int thousandths) noexcept {
+    if (call_faults.shortened != nullptr) size = call_faults.shortened(size);
+    if (size < 2 || !random.Chance(thousandths)) return size;
+    return 1 + static_cast<std::size_t>(random.Below(size));
+  }
+
   SimulatedOptions options;
+  CallFaults call_faults;
   Random random;
   Trace trace;
 

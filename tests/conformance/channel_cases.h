@@ -26,6 +26,7 @@
 #include "qio/condition.h"
 #include "qio/conformance/loop.h"
 #include "qio/conformance/suite.h"
+#include "qio/net/net_listener.h"
 #include "qio/net/socket_address.h"
 #include "qio/net/socket_channel.h"
 #include "qio/on_loop.h"
@@ -44,6 +45,23 @@ using support::SocketFaults;
 template <class H>
 using ChannelOf = SocketChannel<typename H::Executor>;
 
+// The other side of what is tested: a socket of the kernel, or what the harness
+// has in its place.
+template <class H>
+struct RawSocketOfHarness {
+  using Type = RawSocket;
+};
+template <class H>
+  requires requires { typename H::RawSocket; }
+struct RawSocketOfHarness<H> {
+  using Type = typename H::RawSocket;
+};
+template <class H>
+using RawSocketOf = typename RawSocketOfHarness<H>::Type;
+template <class H>
+inline constexpr bool kHasKernelsSockets =
+    std::is_same_v<RawSocketOf<H>, RawSocket>;
+
 // A test that needs what is not there has failed.
 template <class T>
 T Must(absl::StatusOr<T> result) {
@@ -55,33 +73,13 @@ inline void Must(const absl::Status& status) {
 }
 
 template <class H>
-ChannelOf<H> Adopted(Loop<H>& loop, RawSocket socket) {
+ChannelOf<H> Adopted(Loop<H>& loop, RawSocketOf<H> socket) {
   ChannelOf<H> channel;
   loop.Enter([&](auto& on) {
     channel = Must(ChannelOf<H>::Adopt(on, socket.Release()));
   });
   return channel;
 }
-
-// A channel and its other side.
-template <class H>
-struct ChannelAndPeer {
-  explicit ChannelAndPeer(Loop<H>& loop) {
-    auto [ours, theirs] = RawSocket::Pair();
-    channel = Adopted(loop, std::move(ours));
-    peer = std::move(theirs);
-  }
-  ChannelAndPeer(Loop<H>& loop, const ResolvedAddress& over) {
-    const RawSocket listener = RawSocket::ListeningOn(over);
-    listener.MakeBuffersSmall();
-    peer = RawSocket::ConnectedTo(listener.address());
-    peer.MakeBuffersSmall();
-    channel = Adopted(loop, listener.Accept());
-  }
-
-  ChannelOf<H> channel;
-  RawSocket peer;
-};
 
 // Starts the task that make(on) returns and turns the loop until it is over.
 template <class H, class Make>
@@ -95,6 +93,45 @@ auto ResultOf(Loop<H>& loop, Make make) {
   loop.TurnUntil([&] { return result.has_value(); });
   return *std::move(result);
 }
+
+// A channel and its other side.
+template <class H>
+struct ChannelAndPeer {
+  explicit ChannelAndPeer(Loop<H>& loop) {
+    if constexpr (kHasKernelsSockets<H>) {
+      auto [ours, theirs] = RawSocket::Pair();
+      channel = Adopted(loop, std::move(ours));
+      peer = std::move(theirs);
+    } else {
+      Connect(loop, support::Loopback());
+    }
+  }
+  ChannelAndPeer(Loop<H>& loop, const ResolvedAddress& over) {
+    if constexpr (kHasKernelsSockets<H>) {
+      const RawSocket listener = RawSocket::ListeningOn(over);
+      listener.MakeBuffersSmall();
+      peer = RawSocket::ConnectedTo(listener.address());
+      peer.MakeBuffersSmall();
+      channel = Adopted(loop, listener.Accept());
+    } else {
+      Connect(loop, over);
+    }
+  }
+
+  // Where no socket can be adopted.
+  void Connect(Loop<H>& loop, const ResolvedAddress& over) {
+    NetListener<typename H::Executor> listener;
+    loop.Enter([&](auto& on) {
+      const auto opened = Must(listener.Open(on, over.ToSocketAddress()));
+      peer = RawSocketOf<H>::ConnectedTo(opened.front().address);
+    });
+    channel =
+        Must(ResultOf(loop, [&](auto& on) { return listener.WaitClient(on); }));
+  }
+
+  ChannelOf<H> channel;
+  RawSocketOf<H> peer;
+};
 
 // Makes the kernel's buffers full in the direction of `peer`.
 template <class H>
@@ -297,14 +334,15 @@ struct Ch03_InterruptedCallsAreRepeated {
 
   static void Run() {
     Loop<H> loop;
-    const RawSocket listener = RawSocket::ListeningOn(support::Loopback());
+    const RawSocketOf<H> listener =
+        RawSocketOf<H>::ListeningOn(support::Loopback());
     SocketFaults faults;
     faults.errors["connect"] = {EINTR};
     ChannelOf<H> channel = Must(ResultOf(loop, [&](auto& on) {
       return ChannelOf<H>::Connect(on, listener.address());
     }));
     BOOST_TEST(faults.calls["connect"] == 1);
-    const RawSocket peer = listener.Accept();
+    const RawSocketOf<H> peer = listener.Accept();
     faults.errors["send"] = {EINTR, EINTR};
     Must(ResultOf(loop,
                   [&](auto& on) { return channel.WriteAll(on, "hello"); }));
@@ -384,7 +422,8 @@ struct Ch13_AChannelThatIsNeverMadeLeavesNothing {
       "torn down and leaves no descriptor open";
 
   static void Run() {
-    const RawSocket listener = RawSocket::ListeningOn(support::Loopback());
+    const RawSocketOf<H> listener =
+        RawSocketOf<H>::ListeningOn(support::Loopback());
     Loop<H> loop;
     loop.Enter([](auto& on) {
       // No channel at all.
@@ -422,7 +461,7 @@ struct Ch13_AChannelThatIsNeverMadeLeavesNothing {
     for (const auto* call : {"getsockopt"}) {
       SocketFaults faults;
       faults.errors[call] = {ENOMEM};
-      RawSocket one = RawSocket::ConnectedTo(listener.address());
+      RawSocketOf<H> one = RawSocketOf<H>::ConnectedTo(listener.address());
       loop.Enter([&](auto& on) {
         BOOST_TEST(!ChannelOf<H>::Adopt(on, one.Release()).ok());
       });
@@ -679,7 +718,8 @@ struct Wa16_ClosingAChannelEndsItsWatches {
     auto capture = std::make_shared<int>(0);
     int calls = 0, other_calls = 0;
     Watch<typename H::Executor> watch, foreign;
-    RawSocket duplicate(OwnedFd(::fcntl(pair.peer.fd(), F_DUPFD_CLOEXEC, 0)));
+    RawSocketOf<H> duplicate(
+        OwnedFd(::fcntl(pair.peer.fd(), F_DUPFD_CLOEXEC, 0)));
     loop.Enter([&](auto& on) {
       watch = Must(pair.channel.AddWatch(
           on, Condition::kIn, [&, capture](auto&, Condition) { ++calls; }));

@@ -78,7 +78,9 @@ struct Server {
     });
   }
 
-  RawSocket Connect() const { return RawSocket::ConnectedTo(address); }
+  RawSocketOf<H> Connect() const {
+    return RawSocketOf<H>::ConnectedTo(address);
+  }
 
   Loop<H>& loop;
   std::vector<Channel> clients;
@@ -98,7 +100,7 @@ struct Nl01_OutOfDescriptorsTheListenerPauses {
     loop.harness().FollowClock();
     Server<H> server(loop);
     server.Serve();
-    std::vector<RawSocket> clients;
+    std::vector<RawSocketOf<H>> clients;
     // All code has run once: a sanitizer needs descriptors too.
     clients.push_back(server.Connect());
     loop.TurnUntil([&] { return server.clients.size() == 1; });
@@ -151,7 +153,7 @@ struct Nl01_EveryExhaustionPausesAndEnds {
       server.Serve();
       SocketFaults faults;
       faults.errors["accept4"] = {error, error, error};
-      const RawSocket client = server.Connect();
+      const RawSocketOf<H> client = server.Connect();
       loop.TurnUntil([&] { return faults.calls["accept4"] == 1; });
       loop.harness().RunOnce();
       BOOST_TEST(server.clients.empty());
@@ -167,7 +169,7 @@ struct Nl01_EveryExhaustionPausesAndEnds {
       server.Serve();
       BOOST_TEST(faults.errors["epoll_ctl"].empty());
     }
-    const RawSocket client = server.Connect();
+    const RawSocketOf<H> client = server.Connect();
     loop.TurnUntil([&] { return server.clients.size() == 1; });
   }
 };
@@ -186,7 +188,7 @@ struct Nl02_AnErrorOfOneClientIsNoneOfTheListener {
       server.Serve();
       SocketFaults faults;
       faults.errors["accept4"] = {error, error};
-      const RawSocket client = server.Connect();
+      const RawSocketOf<H> client = server.Connect();
       loop.TurnUntil([&] { return server.clients.size() == 1; });
       BOOST_TEST(faults.calls["accept4"] >= 3);
       BOOST_TEST(loop.diagnostics().text() == "");
@@ -205,7 +207,7 @@ struct Nl02_AFatalErrorDisablesThatSocketOnly {
     for (const int error : {EBADF, EINVAL, ENOTSOCK}) {
       Loop<H> loop;
       Server<H> server(loop);
-      RawSocket broken = RawSocket::ListeningOn(support::Loopback());
+      RawSocketOf<H> broken = RawSocketOf<H>::ListeningOn(support::Loopback());
       const ResolvedAddress broken_address = broken.address();
       const int broken_fd = broken.fd();
       loop.Enter(
@@ -214,8 +216,8 @@ struct Nl02_AFatalErrorDisablesThatSocketOnly {
       SocketFaults faults;
       faults.only_fd = broken_fd;
       faults.errors["accept4"] = {error};
-      const RawSocket lost = RawSocket::ConnectedTo(broken_address);
-      const RawSocket client = server.Connect();
+      const RawSocketOf<H> lost = RawSocketOf<H>::ConnectedTo(broken_address);
+      const RawSocketOf<H> client = server.Connect();
       const auto broken_status = [&] {
         return server.listener.sockets()[1].status;
       };
@@ -223,7 +225,7 @@ struct Nl02_AFatalErrorDisablesThatSocketOnly {
           [&] { return !broken_status().ok() && server.clients.size() == 1; });
       BOOST_TEST(Errno(broken_status()) == error);
       Must(server.listener.sockets()[0].status);
-      const RawSocket second = server.Connect();
+      const RawSocketOf<H> second = server.Connect();
       loop.TurnUntil([&] { return server.clients.size() == 2; });
       loop.TurnALot();
       BOOST_TEST(faults.calls["accept4"] == 1);
@@ -251,10 +253,10 @@ struct Nl03_AClientIsHandedOverOnceOrClosed {
       server.listener.SetClientFunc(on, [&](auto&, ChannelOf<H>) { ++calls; });
     });
     {
-      std::vector<RawSocket> clients;
+      std::vector<RawSocketOf<H>> clients;
       for (int i = 0; i < 40; ++i) clients.push_back(server.Connect());
       loop.TurnUntil([&] { return calls == 40; });
-      for (const RawSocket& client : clients) BOOST_TEST(client.IsAtEnd());
+      for (const RawSocketOf<H>& client : clients) BOOST_TEST(client.IsAtEnd());
     }
     BOOST_TEST(baseline.Difference() == "");
     if (H::kExceptions == Exceptions::kLeaveRun) {
@@ -265,7 +267,7 @@ struct Nl03_AClientIsHandedOverOnceOrClosed {
           throw std::runtime_error("declined");
         });
       });
-      std::vector<RawSocket> clients;
+      std::vector<RawSocketOf<H>> clients;
       for (int i = 0; i < 3; ++i) clients.push_back(server.Connect());
       int thrown = 0;
       while (thrown < 3) {  // The watchdog sees to the rest.
@@ -276,14 +278,14 @@ struct Nl03_AClientIsHandedOverOnceOrClosed {
         }
       }
       BOOST_TEST(calls == 3);
-      for (const RawSocket& client : clients) BOOST_TEST(client.IsAtEnd());
+      for (const RawSocketOf<H>& client : clients) BOOST_TEST(client.IsAtEnd());
     }
     BOOST_TEST(baseline.Difference() == "");
     // All that were accepted are counted.
     BOOST_TEST(server.listener.sockets().front().accepted_count >= 40);
     // Those that were kept are open, once each.
     server.Serve();
-    std::vector<RawSocket> clients;
+    std::vector<RawSocketOf<H>> clients;
     for (int i = 0; i < 20; ++i) clients.push_back(server.Connect());
     loop.TurnUntil([&] { return server.clients.size() == 20; });
     std::set<std::uint16_t> ports;
@@ -312,7 +314,7 @@ struct Nl04_WithoutClientFunctionNoneIsCalled {
         Loop<H> loop;
         Server<H> server(loop);
         auto capture = std::make_shared<int>(0);
-        std::vector<RawSocket> clients;
+        std::vector<RawSocketOf<H>> clients;
         for (int i = 0; i < 3; ++i) clients.push_back(server.Connect());
         int calls = 0, others = 0;
         const auto end = [&](auto& on) {
@@ -371,9 +373,9 @@ struct Nl05_TheListenerMayEndInItsClientFunction {
           BOOST_TEST(client.is_open());
         });
       });
-      std::vector<RawSocket> clients;
+      std::vector<RawSocketOf<H>> clients;
       for (int i = 0; i < 12; ++i) {
-        clients.push_back(RawSocket::ConnectedTo(
+        clients.push_back(RawSocketOf<H>::ConnectedTo(
             addresses[static_cast<std::size_t>(i) % addresses.size()]));
       }
       loop.TurnUntil([&] { return calls > 0; });
@@ -395,10 +397,10 @@ struct Nl05_TheListenerMayEndInItsClientFunction {
         listener->RemoveClientFunc(on);
       });
     });
-    const RawSocket client = RawSocket::ConnectedTo(address);
+    const RawSocketOf<H> client = RawSocketOf<H>::ConnectedTo(address);
     loop.TurnUntil([&] { return is_called; });
     loop.TurnALot();
-    BOOST_CHECK_THROW(RawSocket::ConnectedTo(address), std::runtime_error);
+    BOOST_CHECK_THROW(RawSocketOf<H>::ConnectedTo(address), std::runtime_error);
   }
 };
 
@@ -413,7 +415,7 @@ struct Nl06_ClientsAreClosedOnExecAndNeverBlock {
     Server<H> server(loop);
     server.Serve();
     const auto before = support::OpenDescriptors();
-    const RawSocket client = server.Connect();
+    const RawSocketOf<H> client = server.Connect();
     loop.TurnUntil([&] { return server.clients.size() == 1; });
     int checked = 0;
     for (const auto& [fd, what] : support::OpenDescriptors()) {
@@ -445,9 +447,9 @@ struct Nl09_AcceptsTakeTurns {
       }
       addresses = listener.addresses();
     });
-    std::vector<RawSocket> clients;
+    std::vector<RawSocketOf<H>> clients;
     for (int i = 0; i < kSockets * kClients; ++i) {
-      clients.push_back(RawSocket::ConnectedTo(
+      clients.push_back(RawSocketOf<H>::ConnectedTo(
           addresses[static_cast<std::size_t>(i % kSockets)]));
     }
     std::map<std::uint16_t, int> accepted, in_this_turn;
@@ -490,7 +492,7 @@ struct Nl11_EveryAddressHasItsResult {
 
   static void Run() {
     Loop<H> loop;
-    const RawSocket taken = RawSocket::ListeningOn(
+    const RawSocketOf<H> taken = RawSocketOf<H>::ListeningOn(
         ResolveWithoutLookup(SocketAddress::Inet("0.0.0.0", 0),
                              AddressUse::kListen)
             ->front());
@@ -538,24 +540,25 @@ struct Nl11_AdoptedSocketsAreChecked {
         return status;
       };
       const auto precondition = absl::StatusCode::kFailedPrecondition;
-      support::RawSocket listening =
-          RawSocket::ListeningOn(support::Loopback());
+      RawSocketOf<H> listening =
+          RawSocketOf<H>::ListeningOn(support::Loopback());
       BOOST_TEST(Errno(refused(OwnedFd())) == EBADF);
       BOOST_TEST(Errno(refused(OwnedFd(::open("/dev/null", O_CLOEXEC)))) ==
                  ENOTSOCK);
+      BOOST_TEST((
+          refused(RawSocketOf<H>::Make(AF_INET, SOCK_DGRAM).Release()).code() ==
+          precondition));
       BOOST_TEST(
-          (refused(RawSocket::Make(AF_INET, SOCK_DGRAM).Release()).code() ==
-           precondition));
+          (refused(RawSocketOf<H>::Make(AF_UNIX, SOCK_SEQPACKET).Release())
+               .code() == precondition));
+      BOOST_TEST((refused(RawSocketOf<H>::Make(AF_INET).Release()).code() ==
+                  precondition));
       BOOST_TEST(
-          (refused(RawSocket::Make(AF_UNIX, SOCK_SEQPACKET).Release()).code() ==
-           precondition));
+          (refused(RawSocketOf<H>::ConnectedTo(listening.address()).Release())
+               .code() == precondition));
       BOOST_TEST(
-          (refused(RawSocket::Make(AF_INET).Release()).code() == precondition));
-      BOOST_TEST((refused(RawSocket::ConnectedTo(listening.address()).Release())
-                      .code() == precondition));
-      BOOST_TEST(
-          (refused(RawSocket::BoundTo(support::Loopback()).Release()).code() ==
-           precondition));
+          (refused(RawSocketOf<H>::BoundTo(support::Loopback()).Release())
+               .code() == precondition));
       // A duplicate, here or in another listener of the loop.
       OwnedFd duplicate(::fcntl(listening.fd(), F_DUPFD_CLOEXEC, 0));
       OwnedFd another(::fcntl(listening.fd(), F_DUPFD_CLOEXEC, 0));
@@ -619,7 +622,8 @@ struct Nl12_ARangeIsTriedOnce {
 
   static void Run() {
     Loop<H> loop;
-    const RawSocket taken = RawSocket::ListeningOn(support::Loopback());
+    const RawSocketOf<H> taken =
+        RawSocketOf<H>::ListeningOn(support::Loopback());
     const int port = taken.address().port();
     loop.Enter([&](auto& on) {
       const support::Baseline baseline;
@@ -695,7 +699,7 @@ struct Nl13_ALongPathIsRefusedBeforeAnyCall {
         Must(listener.Open(on, SocketAddress::Abstract(name)));
         BOOST_TEST(listener.addresses().back().abstract_name() == name);
         BOOST_TEST(
-            RawSocket::ConnectedTo(listener.addresses().back()).is_open());
+            RawSocketOf<H>::ConnectedTo(listener.addresses().back()).is_open());
       }
     });
   }
@@ -752,7 +756,7 @@ struct Nl16_RearmingKeepsTheLoop {
         }
       });
     });
-    const RawSocket client = server.Connect();
+    const RawSocketOf<H> client = server.Connect();
     other.TurnALot();
     BOOST_TEST(calls == 0);
     loop.TurnUntil([&] { return calls == 1; });
@@ -776,7 +780,7 @@ struct Nl18_DestroyingTheListenerEndsIt {
             on, [&, capture](auto&, ChannelOf<H>) { ++calls; });
       });
       const ResolvedAddress address = server->address;
-      const RawSocket waiting = server->Connect();
+      const RawSocketOf<H> waiting = server->Connect();
       if (how == 0) server.reset();
       if (how == 1) {
         loop.DestroyExecutor();
@@ -785,7 +789,8 @@ struct Nl18_DestroyingTheListenerEndsIt {
         server->listener = ListenerOf<H>();
       }
       BOOST_TEST(capture.use_count() == 1);
-      BOOST_CHECK_THROW(RawSocket::ConnectedTo(address), std::runtime_error);
+      BOOST_CHECK_THROW(RawSocketOf<H>::ConnectedTo(address),
+                        std::runtime_error);
       BOOST_TEST(waiting.IsAtEnd());
       if (how != 1) loop.TurnALot();
       BOOST_TEST(calls == 0);
@@ -812,8 +817,10 @@ struct Nl19_TheClientFunctionMayCallAnything {
       (void)listener.addresses();
       (void)listener.sockets();
       Must(listener.Open(on, support::Loopback().ToSocketAddress()));
-      Must(listener.Add(on,
-                        RawSocket::ListeningOn(support::Loopback()).Release()));
+      if constexpr (kHasKernelsSockets<H>) {
+        Must(listener.Add(
+            on, RawSocket::ListeningOn(support::Loopback()).Release()));
+      }
       listener.WaitClient(on).Then([](auto&, absl::StatusOr<ChannelOf<H>>) {});
       listener.Disconnect(on);
       Must(listener.Open(on, server.address.ToSocketAddress()));
@@ -834,10 +841,10 @@ struct Nl19_TheClientFunctionMayCallAnything {
             BOOST_TEST(ends == 0);
           });
     });
-    const RawSocket first = server.Connect();
+    const RawSocketOf<H> first = server.Connect();
     loop.TurnUntil([&] { return ends == 1; });
     BOOST_TEST(calls == 1);
-    const RawSocket second = server.Connect();
+    const RawSocketOf<H> second = server.Connect();
     loop.TurnUntil([&] { return calls == 2; });
   }
 };
@@ -851,7 +858,7 @@ struct Nl20_ClientsWaitForTheNextFunction {
   static void Run() {
     Loop<H> loop;
     Server<H> server(loop);
-    std::vector<RawSocket> clients;
+    std::vector<RawSocketOf<H>> clients;
     SocketFaults counted;
     for (int round = 0; round < 3; ++round) {
       for (int i = 0; i < 5; ++i) {
@@ -885,7 +892,7 @@ struct Nl20_WaitingForOneLosesNoOther {
   static void Run() {
     Loop<H> loop;
     Server<H> server(loop);
-    std::vector<RawSocket> clients;
+    std::vector<RawSocketOf<H>> clients;
     for (int i = 0; i < 6; ++i) {
       clients.push_back(server.Connect());
       clients.back().Send(std::to_string(i));
@@ -962,12 +969,13 @@ struct Nl21_AStolenClientBlocksNobody {
     // Both are ready in one batch; whichever comes first steals the other's.
     Loop<H> loop;
     ListenerOf<H> listener;
-    std::vector<RawSocket> thieves;
+    std::vector<RawSocketOf<H>> thieves;
     std::vector<ResolvedAddress> addresses;
     int calls = 0, stolen = 0;
     loop.Enter([&](auto& on) {
       for (int i = 0; i < 2; ++i) {
-        RawSocket listening = RawSocket::ListeningOn(support::Loopback());
+        RawSocketOf<H> listening =
+            RawSocketOf<H>::ListeningOn(support::Loopback());
         ::fcntl(listening.fd(), F_SETFL, 0);  // It blocks so far.
         addresses.push_back(listening.address());
         thieves.emplace_back(
@@ -976,13 +984,13 @@ struct Nl21_AStolenClientBlocksNobody {
       }
       listener.SetClientFunc(on, [&](auto&, ChannelOf<H>) {
         ++calls;
-        for (const RawSocket& thief : thieves) {
+        for (const RawSocketOf<H>& thief : thieves) {
           if (thief.Accept().is_open()) ++stolen;
         }
       });
     });
-    const RawSocket a = RawSocket::ConnectedTo(addresses[0]);
-    const RawSocket b = RawSocket::ConnectedTo(addresses[1]);
+    const RawSocketOf<H> a = RawSocketOf<H>::ConnectedTo(addresses[0]);
+    const RawSocketOf<H> b = RawSocketOf<H>::ConnectedTo(addresses[1]);
     loop.TurnUntil([&] { return calls == 1; });
     loop.TurnALot();
     BOOST_TEST(calls == 1);
@@ -1041,7 +1049,7 @@ struct Nl22_OnlyItsOwnPathIsUnlinked {
         ListenerOf<H> listener;
         Must(listener.Open(on, SocketAddress::Unix(replaced)));
         ::unlink(replaced.c_str());
-        const RawSocket successor = RawSocket::ListeningOn(
+        const RawSocketOf<H> successor = RawSocketOf<H>::ListeningOn(
             ResolveWithoutLookup(SocketAddress::Unix(replaced),
                                  AddressUse::kListen)
                 ->front());
@@ -1063,7 +1071,7 @@ struct Nl22_OnlyItsOwnPathIsUnlinked {
       {
         ListenerOf<H> listener;
         Must(listener.Add(
-            on, RawSocket::ListeningOn(
+            on, RawSocketOf<H>::ListeningOn(
                     ResolveWithoutLookup(SocketAddress::Unix(inherited),
                                          AddressUse::kListen)
                         ->front())

@@ -16,8 +16,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qio/conformance/harness.h"
+#include "qio/conformance/simulated_socket.h"
 #include "qio/executors/simulated.h"
 #include "qio/on_loop.h"
+#include "qio/support/socket_faults.h"
 
 namespace qio::conformance {
 
@@ -28,23 +30,43 @@ class SimulatedHarness {
   using Clock = std::chrono::steady_clock;
   using Executor = SimulatedExecutor;
   using On = OnLoop<Executor>;
+  using RawSocket = SimulatedSocket;
   static constexpr char kName[] = "SimulatedExecutor";
 
   static std::vector<Exemption> Exemptions() {
     static constexpr char kNoThreads[] =
         "workers are steps on the loop's own thread here: one that waited for "
         "the loop would wait for ever";
+    static constexpr char kNoKernel[] =
+        "sockets are not the kernel's here: they have no descriptor, and no "
+        "call of it that could be interrupted or refused";
+    static constexpr char kNoAdopting[] =
+        "there is no socket of somebody else's here that could be adopted";
     return {{"Ex08_AStartedTaskKeepsTheLoopAlive", kNoThreads},
             {"Tk06_CompletionsLiveAndDieOnTheirLoop", kNoThreads},
             {"Tk15_AHandleMayBeDropped", kNoThreads},
             {"Tk19_LookupsHaveThreadsOfTheirOwn", kNoThreads},
             {"Tk23_DestructionIsOrdered",
-             "it wants inputs to end on a thread that is not the loop's"}};
+             "it wants inputs to end on a thread that is not the loop's"},
+            {"Ch03_InterruptedCallsAreRepeated", kNoKernel},
+            {"CH-06", kNoKernel},
+            {"CH-13", kNoAdopting},
+            {"Nl01_OutOfDescriptorsTheListenerPauses", kNoKernel},
+            {"Nl02_AFatalErrorDisablesThatSocketOnly", kNoAdopting},
+            {"NL-06", kNoKernel},
+            {"Nl11_AdoptedSocketsAreChecked", kNoAdopting},
+            {"NL-15", kNoKernel},
+            {"NL-21", kNoAdopting},
+            {"NL-22", "a simulated unix socket is in no file system"},
+            {"Wa16_ClosingAChannelEndsItsWatches", kNoKernel}};
   }
   static constexpr Exceptions kExceptions = Exceptions::kLeaveRun;
   static constexpr bool kSeveralThreads = false;
 
-  SimulatedHarness() : executor_(Executor::Create(world_).value()) {}
+  SimulatedHarness() : executor_(Executor::Create(world_).value()) {
+    internal_simulation::Access::simulation(world_).call_faults = {
+        &support::SocketFaults::ErrorOf, &support::SocketFaults::Shortened};
+  }
 
   Executor& executor() { return *executor_; }
   void DestroyExecutor() { executor_.reset(); }
@@ -110,6 +132,7 @@ class SimulatedHarness {
   }
 
   SimulatedWorld world_{Options()};
+  SimulatedSocket::Registration registration_{world_};
   std::unique_ptr<Executor> executor_;
   bool stop_ = false;
   bool follows_clock_ = false;

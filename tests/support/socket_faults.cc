@@ -42,6 +42,13 @@ std::size_t Shortened(int fd, std::size_t size, int flags) {
 SocketFaults::SocketFaults() { faults = this; }
 SocketFaults::~SocketFaults() { faults = nullptr; }
 
+int SocketFaults::ErrorOf(const char* call) {
+  return Fails(call, -1) ? errno : 0;
+}
+std::size_t SocketFaults::Shortened(std::size_t size) {
+  return ::qio::support::Shortened(-1, size, 0);
+}
+
 }  // namespace qio::support
 
 using qio::support::Fails;

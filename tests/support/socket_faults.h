@@ -43,6 +43,11 @@ class SocketFaults {
   std::vector<int> closed;
   // How often send() was called without MSG_NOSIGNAL.
   int sends_with_signal = 0;
+
+  // For sockets that are not the kernel's: what a call by that name is to do.
+  // Returns the errno that it fails with, or 0.
+  static int ErrorOf(const char* call);
+  static std::size_t Shortened(std::size_t size);
 };
 
 }  // namespace qio::support
