@@ -271,6 +271,7 @@ class BasicSimulatedExecutor final
         world_(world),
         loop_(*this),
         io_(world.network_, loop_) {
+    this->SetDiagnostics(this->on(), world.simulation_.options.diagnostics);
     this->UseWorkers(this->on(), world.workers_);
     this->UseWorkers(this->on(), world.workers_, Lane::kDns);
     internal_reactor::Access::extension(this->reactor()) =

@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "qio/config.h"
+#include "qio/diagnostics.h"
 #include "qio/status.h"
 #include "qio/workers.h"
 
@@ -62,6 +63,9 @@ struct SimulatedOptions {
 
   // How many bytes of a connection are on their way or unread, at most.
   std::size_t buffer_size = 65536;
+
+  // Where the executors report, unless they are told otherwise.
+  Diagnostics diagnostics{};
 
   // Keeps what happens for TraceText(). Its hash is there without.
   bool keep_trace = false;

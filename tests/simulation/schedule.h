@@ -17,7 +17,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "qio/diagnostics.h"
 #include "qio/executors/simulated.h"
 #include "qio/on_loop.h"
 
@@ -29,7 +28,7 @@ using On = OnLoop<Loop>;
 // One schedule of one scenario.
 class Schedule {
  public:
-  explicit Schedule(const SimulatedOptions& options) : world(options) {}
+  explicit Schedule(SimulatedOptions options) : world(Silent(options)) {}
 
   std::uint64_t Choose(std::uint64_t end) { return world.Choose(end); }
   bool OneIn(std::uint64_t n) { return Choose(n) == 0; }
@@ -51,6 +50,11 @@ class Schedule {
   SimulatedWorld world;
 
  private:
+  static SimulatedOptions& Silent(SimulatedOptions& options) {
+    options.diagnostics = {[](void*, std::string_view) {}, nullptr};
+    return options;
+  }
+
   static constexpr std::uint64_t kStepsMax = 100'000;
 
   std::string violation_;
@@ -62,16 +66,11 @@ struct Scenario {
   void (*run)(Schedule& schedule);
 };
 
-// A loop and its end. It reports to nobody.
+// A loop and its end.
 class Home {
  public:
   explicit Home(Schedule& schedule)
-      : schedule_(schedule), loop_(Loop::Create(schedule.world).value()) {
-    Enter([](On& on) {
-      on.executor().SetDiagnostics(
-          on, Diagnostics{[](void*, std::string_view) {}, nullptr});
-    });
-  }
+      : schedule_(schedule), loop_(Loop::Create(schedule.world).value()) {}
   ~Home() { End(); }
 
   bool is_open() const { return loop_ != nullptr; }
