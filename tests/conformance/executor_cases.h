@@ -652,6 +652,13 @@ struct Ex08_IdleIsNotReachedBeforeItIs {
     BOOST_TEST(!stops());
     ref.reset();
     BOOST_TEST(stops());
+    // Also if the last of it ends while nobody runs the loop.
+    loop.Enter([&](auto& on) {
+      timer.StartAfter(on, std::chrono::hours(1), [](auto&) {});
+    });
+    BOOST_TEST(!stops());
+    loop.Enter([&](auto& on) { BOOST_TEST(timer.Stop(on)); });
+    BOOST_TEST(stops());
   }
 };
 
