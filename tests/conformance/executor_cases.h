@@ -698,8 +698,18 @@ struct Ex09_NoLockIsHeldWhileUserCodeRuns {
                           });
         use();
       });
-      loop.TurnUntil([&] { return ends == 3; });
-      BOOST_TEST(calls == 3);
+      auto post_through_ref = [&] {
+        return ref.Post(
+            [](auto&, int* calls, decltype(use)* use, auto /*at_end*/) {
+              ++*calls;
+              (*use)();
+            },
+            AssumeSendable(&calls), AssumeSendable(&use),
+            AssumeSendable(user()));
+      };
+      BOOST_TEST(post_through_ref().ok());
+      loop.TurnUntil([&] { return ends == 4; });
+      BOOST_TEST(calls == 4);
       // Stopped from outside a callback, and replaced.
       loop.Enter([&](auto& on) {
         for (int i = 0; i < 2; ++i) {
@@ -711,7 +721,7 @@ struct Ex09_NoLockIsHeldWhileUserCodeRuns {
         watch.Stop(on);
         timer.Stop(on);
       });
-      BOOST_TEST(ends == 7);
+      BOOST_TEST(ends == 8);
       // Destroyed with the executor.
       loop.Enter([&](auto& on) {
         Post(on, [at_end = user()](auto&) {});
@@ -720,9 +730,10 @@ struct Ex09_NoLockIsHeldWhileUserCodeRuns {
         second_timer.StartAfter(on, std::chrono::hours(1),
                                 [at_end = user()](auto&) {});
       });
+      BOOST_TEST(post_through_ref().ok());
       closing = true;
       loop.DestroyExecutor();
-      BOOST_TEST(ends == 10);
+      BOOST_TEST(ends == 12);
     }
   }
 };
