@@ -314,7 +314,16 @@ struct Tk01_OneOutcomeUnderEverySchedule {
 
  private:
   using E = typename H::Executor;
-  enum Step { kRun, kPublish, kTurn, kCancel, kEndScope, kEndExecutor, kSteps };
+  enum Step {
+    kRun,
+    kPublish,
+    kTurn,
+    kCancel,
+    kCancelInATurn,  // In a call that is queued before the result.
+    kEndScope,
+    kEndExecutor,
+    kSteps
+  };
   enum : int { kInput = 1, kResult, kCompletion };
 
   static void RunSchedule(const std::array<Step, 4>& steps) {
@@ -342,8 +351,13 @@ struct Tk01_OneOutcomeUnderEverySchedule {
     bool pending = true, cancelled = false, called = false, worked = false;
     std::thread::id worker, loop_thread = std::this_thread::get_id();
     std::string so_far;
+    auto cancel = [&](auto& on) {
+      const bool wins = handle.Cancel(on);
+      BOOST_TEST(wins == (pending && !cancelled), so_far);
+      cancelled |= pending;
+    };
     auto take = [&](Step step) {
-      so_far += "RPTCSX"[step];
+      so_far += "RPTCQSX"[step];
       switch (step) {
         case kRun:
           if (ran) break;
@@ -363,6 +377,10 @@ struct Tk01_OneOutcomeUnderEverySchedule {
             BOOST_TEST((EndedOn(log, kResult) == worker), so_far);
           }
           break;
+        case kCancelInATurn:
+          if (!alive) break;
+          loop.Enter([&](auto& on) { Post(on, cancel); });
+          [[fallthrough]];
         case kTurn:
           for (int i = 0; i < 6; ++i) loop.harness().RunOnce();
           if (!pending || !(cancelled || published)) break;
@@ -373,11 +391,7 @@ struct Tk01_OneOutcomeUnderEverySchedule {
           break;
         case kCancel:
           if (!alive) break;
-          loop.Enter([&](auto& on) {
-            const bool wins = handle.Cancel(on);
-            BOOST_TEST(wins == (pending && !cancelled), so_far);
-          });
-          cancelled |= pending;
+          loop.Enter(cancel);
           break;
         case kEndScope:
           scope.reset();
