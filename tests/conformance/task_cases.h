@@ -2181,6 +2181,82 @@ struct Ex08_AStartedTaskKeepsTheLoopAlive {
   }
 };
 
+// Asks its pool as it ends, which hangs on a thread that holds the pool's lock.
+class Asking {
+ public:
+  using qio_sendable = Asking;
+
+  Asking(WorkerPool& pool, std::atomic<int>& ends)
+      : pool_(&pool), ends_(&ends) {}
+  Asking(Asking&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)), ends_(other.ends_) {}
+  Asking& operator=(Asking&&) = delete;
+  ~Asking() {
+    if (pool_ == nullptr) return;
+    Ask();
+    ++*ends_;
+  }
+
+  void Ask() const { (void)pool_->threads(); }
+  Asking Another() const { return Asking(*pool_, *ends_); }
+
+ private:
+  WorkerPool* pool_;
+  std::atomic<int>* ends_;
+};
+
+template <class H>
+struct Ex09_NoLockOfAPoolIsHeldWhileUserCodeRuns {
+  static constexpr char kRule[] =
+      "A worker, and the destructors of what goes into it and comes out of it, "
+      "may ask the pool, also while that refuses them";
+
+  static void Run() {
+    using E = typename H::Executor;
+    using std::chrono::steady_clock;
+    std::atomic<int> ends{0};
+    int calls = 0;
+    Gate open, gate;
+    open.Open();
+    Loop<H> loop;
+    const auto pool = UsePool(loop, 1, 1);
+    std::optional<TaskScope<E>> scope;
+    loop.Enter([&](auto& on) { scope.emplace(on); });
+    auto start = [&](Gate& at) {
+      loop.Enter([&](auto& on) {
+        RunInThread(
+            on,
+            [](const Asking& input, Gate* at) {
+              at->Pass();
+              input.Ask();
+              return input.Another();
+            },
+            Asking(*pool, ends), AssumeSendable(&at))
+            .Then(*scope, [&](auto&, absl::StatusOr<Asking>) { ++calls; });
+      });
+    };
+    start(open);
+    loop.TurnUntil([&] { return calls == 1; });
+    BOOST_TEST(ends.load() == 2);
+    start(gate);
+    gate.WaitUntilReached();
+    start(gate);  // It is queued,
+    start(gate);  // and there is no room for this one.
+    BOOST_TEST(ends.load() == 3);
+    BOOST_TEST(pool->Shutdown(steady_clock::now()).size() == 1);
+    BOOST_TEST(ends.load() == 4);
+    start(gate);
+    BOOST_TEST(ends.load() == 5);
+    loop.Enter([&](auto&) { scope.reset(); });
+    gate.Open();
+    BOOST_TEST(
+        pool->Shutdown(steady_clock::now() + std::chrono::seconds(30)).empty());
+    BOOST_TEST(ends.load() == 7);
+    loop.TurnUntil([&] { return Outstanding(loop) == 0; });
+    BOOST_TEST(calls == 1);
+  }
+};
+
 template <class H>
 struct Ex10_TasksEndWithTheExecutor {
   static constexpr char kRule[] =
@@ -2411,6 +2487,7 @@ void AddTaskCases(Suite& suite) {
       Tk25_SteadyStateAllocatesNothing<H>,
       Ex04_AResultInTheGapBeforeSleepIsSeen<H>,
       Ex07_AStartedTaskNeedsNoMemory<H>, Ex08_AStartedTaskKeepsTheLoopAlive<H>,
+      Ex09_NoLockOfAPoolIsHeldWhileUserCodeRuns<H>,
       Ex10_TasksEndWithTheExecutor<H>, Ex10_DestructorsMayStartTasks<H>,
       Ex17_AForkedChildMayOnlyDestroyTheLoop<H>>();
 }
