@@ -472,6 +472,7 @@ struct Ch13_AChannelThatIsNeverMadeLeavesNothing {
     // Cancelled, or its executor gone, at each step.
     for (const bool destroy : {false, true}) {
       std::optional<Loop<H>> inner(std::in_place);
+      const support::Baseline with_loop;
       bool has_run = false;
       absl::StatusCode code = absl::StatusCode::kOk;
       inner->Enter([&](auto& on) {
@@ -488,6 +489,7 @@ struct Ch13_AChannelThatIsNeverMadeLeavesNothing {
       } else {
         inner->TurnUntil([&] { return has_run; });
         BOOST_TEST((code == absl::StatusCode::kCancelled));
+        BOOST_TEST(with_loop.Difference() == "");
       }
       inner.reset();
       BOOST_TEST(has_run == !destroy);
