@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the conformance suite and prints a table: clauses by executors.
 
-    tools/bazel run //tests/conformance:report -- [--markdown=FILE] [--on-demand]
+    tools/bazel run //tests/conformance:report -- [OPTION...]
 
+--markdown=FILE writes the table to a file, --junit=FILE one test case per
+executor and clause in JUnit's XML, exemptions as skipped, each with its reason.
 --on-demand also runs what takes long. The exit code is 0 if nothing failed and
 each clause of the base (README.md) has a case on each executor, or an exemption
 with a reason.
@@ -13,8 +15,11 @@ with a reason.
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
+import time
+import xml.etree.ElementTree
 
 import clauses
 
@@ -28,7 +33,8 @@ class Executor:
         self.title = title
         self.programs = []
         self.exemptions = {}
-        self.failures = []  # (clause, what it said)
+        self.failures = {}  # clause -> what it said
+        self.seconds = {}  # clause -> how long it took
 
     def add(self, path):
         described = json.loads(subprocess.check_output([path, "--describe"]))
@@ -37,6 +43,12 @@ class Executor:
 
     def run(self, clause_id, on_demand):
         """Runs the cases of one clause in processes of their own."""
+        begin = time.monotonic()
+        result = self._run(clause_id, on_demand)
+        self.seconds[clause_id] = time.monotonic() - begin
+        return result
+
+    def _run(self, clause_id, on_demand):
         if clause_id in self.exemptions:
             return "exempt"
         result = "missing"
@@ -64,8 +76,7 @@ class Executor:
                 code, said = "hangs", error.stdout or b""
             if code != 0:
                 text = said.decode(errors="replace").strip()
-                self.failures.append(
-                    (clause_id, f"{text}\n(exit code {code})"))
+                self.failures[clause_id] = f"{text}\n(exit code {code})"
                 return "fail"
             result = "pass"
         return result
@@ -92,23 +103,62 @@ def table(listed, executors, results):
     if exempt:
         yield from ["", "Exempt:", ""] + exempt
     for executor in executors:
-        for clause_id, said in executor.failures:
+        for clause_id, said in executor.failures.items():
             yield from ["", f"{executor.title}, {clause_id}:", "", "```"]
             yield from said.splitlines()
             yield "```"
 
 
+# What XML cannot have in any form: a terminal's colours, say.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(listed, executors, results):
+    """The report in JUnit's XML, as text."""
+    element = xml.etree.ElementTree.Element
+    child = xml.etree.ElementTree.SubElement
+    suites = element("testsuites", name="conformance")
+    for column, executor in enumerate(executors):
+        suite = child(suites, "testsuite", name=executor.title)
+        for clause in listed.all:
+            if clause.id not in results:
+                continue
+            case = child(suite, "testcase", classname=executor.title,
+                         name=f"{clause.id} {clauses.rule(clause)}",
+                         time=f"{executor.seconds.get(clause.id, 0):.3f}")
+            result = results[clause.id][column]
+            if result == "fail":
+                said = _NOT_XML.sub("?", executor.failures[clause.id])
+                child(case, "failure", message=f"{clause.id} fails").text = said
+            elif result == "missing" and clause.id in listed.base:
+                child(case, "failure", message="of the base, and has no case")
+            elif result == "exempt":
+                child(case, "skipped",
+                      message="exempt: " + executor.exemptions[clause.id])
+            elif result != "pass":
+                child(case, "skipped", message={
+                    "missing": "has no case", "on demand": "runs on demand",
+                }[result])
+        suite.set("tests", str(len(suite)))
+        for word, tag in (("failures", "failure"), ("skipped", "skipped")):
+            suite.set(word, str(len(suite.findall(f"testcase/{tag}"))))
+        suite.set("time", f"{sum(executor.seconds.values()):.3f}")
+    xml.etree.ElementTree.indent(suites)
+    return xml.etree.ElementTree.tostring(
+        suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
 def main():
     readme, *arguments = sys.argv[1:]
-    markdown, on_demand, columns = None, False, {}
+    files, on_demand, columns = {}, False, {}
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if argument == "--on-demand":
             on_demand = True
-        elif name == "--markdown" and value:
+        elif name in ("--markdown", "--junit") and value:
             # Where the command was given, and not where Bazel runs it.
             there = os.environ.get("BUILD_WORKING_DIRECTORY", ".")
-            markdown = pathlib.Path(there) / value
+            files[name] = pathlib.Path(there) / value
         elif equals and not name.startswith("-"):
             columns.setdefault(name, Executor(name)).add(value)
         else:
@@ -126,8 +176,11 @@ def main():
             bad += row.count("fail") + (row.count("missing") if in_base else 0)
     text = "\n".join(table(listed, executors, results)) + "\n"
     sys.stdout.write(text)
-    if markdown:
-        markdown.write_text(text, encoding="utf-8")
+    if "--markdown" in files:
+        files["--markdown"].write_text(text, encoding="utf-8")
+    if "--junit" in files:
+        files["--junit"].write_text(junit(listed, executors, results),
+                                    encoding="utf-8")
     return 1 if bad else 0
 
 
