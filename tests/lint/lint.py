@@ -115,6 +115,59 @@ def lint_file(path, text):
                 yield number, f"{match[1]} is not what users include: \"qio/...\""
 
 
+LINK = re.compile(r"\]\(([^)#]+\.(?:h|cc|sh|bazel|bazelrc)|[^)#]*WORKSPACE)\)")
+
+
+def blocks(text):
+    """Yields (line number, the paragraph before, text) of each block of code."""
+    paragraph, is_over, block, begin = [], False, None, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if block is not None:
+            if line == "```":
+                yield begin, " ".join(paragraph), "".join(block)
+                paragraph, block = [], None
+            else:
+                block.append(line + "\n")
+        elif line.startswith("```"):
+            block, begin = [], number + 1
+        elif line:
+            paragraph = [line] if is_over else paragraph + [line]
+        is_over = line == ""
+
+
+def quote_complaints(text, read):
+    """Yields (line number, complaint) of code that a text quotes.
+
+    Where a paragraph links to a source file and ends with a colon, what follows
+    it in a block stands in that file, line by line. A line "..." leaves out.
+    read: returns the text of a file, given as the link says, or None.
+    """
+    for number, paragraph, block in blocks(text):
+        links = LINK.findall(paragraph)
+        if not links or not paragraph.endswith(":"):
+            continue
+        quoted, at = read(links[0]), 0
+        if quoted is None:
+            yield number, f"{links[0]} does not exist"
+            continue
+        for piece in re.split(r"^\.\.\.\n", block, flags=re.M):
+            piece = piece.strip("\n")
+            found = f"\n{quoted}".find(f"\n{piece}\n", at)
+            if found < 0:
+                first = piece.split("\n", 1)[0]
+                yield number, f"{links[0]} has no such lines, from: {first}"
+                break
+            at = found + len(piece)
+
+
+def read_beside(path):
+    """For quote_complaints(), of the file at `path`."""
+    def read(link):
+        file = path.parent / link
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+    return read
+
+
 def files_of(root):
     for path in sorted(root.iterdir()):
         if path.name.startswith("bazel-") and path.is_symlink():
@@ -136,6 +189,9 @@ def lint_tree(root, compiled=None):
             continue  # Data.
         complaints += [f"{inside}:{number}: {complaint}"
                        for number, complaint in lint_file(inside, text)]
+        if path.suffix == ".md":
+            complaints += [f"{inside}:{number}: {complaint}" for number, complaint
+                           in quote_complaints(text, read_beside(path))]
         if compiled is not None and inside.suffix == ".h" and \
                 inside.parts[0] in LIBRARY and "internal" not in inside.parts:
             words = inside.parts

@@ -86,6 +86,25 @@ class Text(unittest.TestCase):
             "#define QIO_NET_A_H_\n#endif\n"))
         self.assertEqual(2, len(source("net/a.h", "// net/a.h")))
 
+    def test_quoted_code_stands_where_the_text_says(self):
+        files = {"a.cc": "int a;\n\nint b;\nint c;\nint d;\n",
+                 "../.bazelrc": "build -x\n"}
+
+        def count(quoted, link="a.cc", words="The file", end=":"):
+            text = (f"{words}\n[it]({link}) says{end}\n\n```cpp\n{quoted}```\n"
+                    "\nMore:\n\n```cpp\nint nowhere;\n```\n")
+            return len(list(lint.quote_complaints(text, files.get)))
+
+        self.assertEqual(0, count("int a;\n\nint b;\n"))
+        self.assertEqual(0, count("int a;\n...\nint d;\n"))
+        self.assertEqual(0, count("build -x\n", link="../.bazelrc"))
+        self.assertEqual(0, count("int x;\n", end="."))  # No quotation.
+        self.assertEqual(0, count("int x;\n", link="a.md"))
+        self.assertEqual(1, count("int a;\nint c;\n"))
+        self.assertEqual(1, count("int d;\n...\nint a;\n"))
+        self.assertEqual(1, count("nt a;\n"))
+        self.assertEqual(1, count("int a;\n", link="b.cc"))
+
 
 if __name__ == "__main__":
     unittest.main()
