@@ -171,7 +171,9 @@ class BasicAsioExecutor final : public ReactorHost<BasicAsioExecutor<Brand>> {
   class Leaving {
    public:
     Leaving(BasicAsioExecutor& e, bool nested) noexcept
-        : executor_(nested ? nullptr : &e) {}
+        : executor_(nested ? nullptr : &e) {
+      if (!nested) e.reactor().set_kick_unasked(false);
+    }
     Leaving(const Leaving&) = delete;
     Leaving& operator=(const Leaving&) = delete;
     ~Leaving() {
@@ -358,6 +360,7 @@ void BasicAsioExecutor<Brand>::Settle() {
   reactor.FlushWork();
   const bool now = reactor.HasMail() || !reactor.Park();
   const bool later = reactor.outstanding() != 0;
+  reactor.set_kick_unasked(later);
   if (pending_ == Pending::kWaiting && (now || !later)) {
     pending_ = Pending::kComing;
     asio::error_code ignored;

@@ -156,10 +156,6 @@ BasicSdEventExecutor<Brand>::Create(sd_event* event, std::int64_t priority) {
   if (added < 0) return ErrnoStatus(-added, "sd_event_add_io");
   executor->source_.reset(source);
   sd_event_source_set_description(source, "qio");
-  sd_event_source_set_prepare(source, [](sd_event_source*, void* self) {
-    static_cast<BasicSdEventExecutor*>(self)->loop_.LookAgain();
-    return 0;
-  });
   if (const int set = sd_event_source_set_priority(source, priority); set < 0) {
     return ErrnoStatus(-set, "sd_event_source_set_priority");
   }

@@ -92,13 +92,8 @@ class DescriptorLoop {
   // Errors:    kFailedPrecondition if another thread is on the loop.
   absl::StatusOr<bool> Drain(Deadline deadline);
 
-  // For a host that can call something before it sleeps. Destructors take no
-  // witness: so the program may have ended a watch, or dropped a completer,
-  // without an Enter().
-  void LookAgain() noexcept { const Scope scope(*this); }
-
-  // The same for a host that also tells when it slept: between the two this
-  // thread is on the loop, and others are refused. It may nest then.
+  // For a host that says when it may sleep: between the two, this thread is on
+  // the loop, so that others are refused. A host may also nest then.
   void BeforeSleep() noexcept;
   void AfterSleep() noexcept {
     if (depth_ == 0) asleep_.reset();
@@ -119,7 +114,9 @@ class DescriptorLoop {
    public:
     explicit Scope(DescriptorLoop& loop) noexcept
         : loop_(loop), owning_(loop.owner_) {
-      if (owning_) ++loop_.depth_;
+      if (owning_ && ++loop_.depth_ == 1) {
+        loop_.reactor_.set_kick_unasked(false);
+      }
     }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
@@ -231,15 +228,19 @@ void DescriptorLoop::RunUntil(Done& done, Deadline deadline) {
 inline void DescriptorLoop::Settle() noexcept {
   reactor_.FlushWork();
   if (reactor_.HasMail() || !reactor_.Park()) reactor_.Kick();
+  reactor_.set_kick_unasked(depth_ == 0);
   if (keep_running_ != nullptr) {
     keep_running_(executor_, reactor_.outstanding() != 0);
   }
 }
 
 inline void DescriptorLoop::BeforeSleep() noexcept {
-  if (depth_ == 0) asleep_.emplace(owner_);
-  // Not so: another thread entered, and settles when it leaves.
-  if (owner_.IsMe()) Settle();
+  if (depth_ == 0) {
+    asleep_.emplace(owner_);
+  } else {
+    // A callback runs the host nested.
+    Settle();
+  }
 }
 
 inline void DescriptorLoop::CheckMayEnd() const {

@@ -199,6 +199,11 @@ class Reactor {
   // The same from any thread or a signal handler, while the executor lives.
   void KickFromAnywhere() noexcept { core_->WriteWake(); }
 
+  // For a host that nobody asks before it sleeps, or that may stop: kick when a
+  // destructor, which takes no witness and so needs no Enter(), leaves a call
+  // to be made or ends what was outstanding last. Off during turns.
+  void set_kick_unasked(bool kick) noexcept { kick_unasked_ = kick; }
+
   // Hands over the work that was started: at the end of Enter(), since nobody
   // may run the loop for a while.
   void FlushWork() noexcept;
@@ -309,7 +314,11 @@ class Reactor {
   }
 
   // Queues a call from the loop itself: no atomics, no system call.
-  void Defer(Node& node) noexcept { queue_.Append(&node); }
+  void Defer(Node& node) noexcept {
+    queue_.Append(&node);
+    if (kick_unasked_) [[unlikely]]
+      Kick();
+  }
 
   // Starts work of a task; it is handed over in chains.
   void StartWork(internal_workers::Work& work, Workers& workers) noexcept;
@@ -320,6 +329,11 @@ class Reactor {
 
   Workers& workers(Lane lane);
   void UseWorkers(Lane lane, std::shared_ptr<Workers> workers) noexcept;
+
+  void KickIfIdle() noexcept {
+    if (kick_unasked_ && outstanding() == 0) [[unlikely]]
+      Kick();
+  }
 
   // Ends the program if another thread is on the loop. Only in checked builds.
   void CheckMayTouch(const char* what) const noexcept;
@@ -363,6 +377,7 @@ class Reactor {
   internal_workers::Work* chain_first_ = nullptr;
   internal_workers::Work* chain_last_ = nullptr;
   int chain_size_ = 0;
+  bool kick_unasked_ = false;
   Workers* chain_to_ = nullptr;
   std::array<std::shared_ptr<Workers>, 2> lanes_;
   internal_adaptive_spin::AdaptiveSpin spin_;
@@ -751,6 +766,7 @@ inline void Reactor::Unlink(WatchNode& node) noexcept {
   }
   node.fd = -1;
   if (!std::exchange(node.idle, false)) --watches_;
+  KickIfIdle();
 }
 
 inline void Reactor::RemoveWatch(WatchNode& node) noexcept {
@@ -844,6 +860,7 @@ inline void Reactor::CancelTimer(TimerNode& node) noexcept {
   if (!node.linked()) return;
   wheel_.Cancel(node);
   --timers_;
+  KickIfIdle();
 }
 
 // One timerfd behind all timers, set only when the earliest one changes.
@@ -944,6 +961,7 @@ inline Reactor::TimerNode* Reactor::PopAnyTimer() noexcept {
 
 inline void Reactor::Close() noexcept {
   if (core_ == nullptr) return;
+  kick_unasked_ = false;
   // Counted first: what is lost is what was there before any of it went.
   const std::int64_t watches = watches_, timers = timers_;
   const std::int64_t tasks =

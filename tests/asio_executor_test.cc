@@ -37,6 +37,7 @@
 #include "qio/support/in_child.h"
 #include "qio/support/pipe.h"
 #include "qio/support/watchdog.h"
+#include "qio/task.h"
 #include "qio/timer.h"
 #include "qio/watch.h"
 
@@ -139,6 +140,40 @@ BOOST_AUTO_TEST_CASE(Ex08_WhatIsStoppedOutsideOfRunKeepsItNoLonger) {
   pipe.Write();
   f.Run();
   BOOST_TEST(calls == 1);
+}
+
+// Destructors take no witness, so nobody enters the loop here.
+BOOST_AUTO_TEST_CASE(Ex08_WhatANativeHandlerDestroysKeepsItNoLonger) {
+  Fixture f;
+  support::Pipe pipe;
+  auto watch = std::make_unique<Watch<Loop>>();
+  auto timer = std::make_unique<Timer<Loop>>();
+  f.Enter([&](On& on) {
+    (void)watch->Start(on, pipe.reader.get(), Condition::kIn,
+                       [](On&, Condition) {});
+  });
+  asio::post(*f.io, [&] { watch.reset(); });
+  f.Run();
+  f.Enter([&](On& on) { timer->StartAfter(on, seconds(3600), [](On&) {}); });
+  timer.reset();
+  f.Run();
+}
+
+BOOST_AUTO_TEST_CASE(Ex04_WhatANativeHandlerDropsIsCompleted) {
+  Fixture f;
+  bool completed = false;
+  std::optional<Completer<Loop, int>> dropped;
+  f.Enter([&](On& on) {
+    MakeTask<int>(on, [&](On&, Completer<Loop, int> completer) {
+      dropped.emplace(std::move(completer));
+    }).Then([&](On&, absl::StatusOr<int> result) {
+      BOOST_TEST((result.status().code() == absl::StatusCode::kAborted));
+      completed = true;
+    });
+  });
+  asio::post(*f.io, [&] { dropped.reset(); });
+  f.Run();
+  BOOST_TEST(completed);
 }
 
 BOOST_AUTO_TEST_CASE(Ex08_AStoppedContextIsNotRestarted) {

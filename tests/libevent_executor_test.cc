@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "qio/condition.h"
 #include "qio/executors/libevent.h"
 #include "qio/loop_ref.h"
@@ -32,6 +33,7 @@
 #include "qio/support/in_child.h"
 #include "qio/support/pipe.h"
 #include "qio/support/watchdog.h"
+#include "qio/task.h"
 #include "qio/timer.h"
 #include "qio/watch.h"
 
@@ -111,6 +113,40 @@ BOOST_AUTO_TEST_CASE(Ex08_DispatchReturnsWhenTheLastOfAllIsDone) {
     f.Run();
   }
   BOOST_TEST(order == "post watch timer post watch timer ");
+}
+
+// Destructors take no witness, so nobody enters the loop here.
+BOOST_AUTO_TEST_CASE(Ex08_WhatANativeCallbackDestroysKeepsItNoLonger) {
+  Fixture f;
+  support::Pipe pipe;
+  auto watch = std::make_unique<Watch<Loop>>();
+  auto timer = std::make_unique<Timer<Loop>>();
+  f.Enter([&](On& on) {
+    (void)watch->Start(on, pipe.reader.get(), Condition::kIn,
+                       [](On&, Condition) {});
+  });
+  f.AfterMs(1, [&] { watch.reset(); });
+  f.Run();
+  f.Enter([&](On& on) { timer->StartAfter(on, seconds(3600), [](On&) {}); });
+  timer.reset();
+  f.Run();
+}
+
+BOOST_AUTO_TEST_CASE(Ex04_WhatANativeCallbackDropsIsCompleted) {
+  Fixture f;
+  bool completed = false;
+  std::optional<Completer<Loop, int>> dropped;
+  f.Enter([&](On& on) {
+    MakeTask<int>(on, [&](On&, Completer<Loop, int> completer) {
+      dropped.emplace(std::move(completer));
+    }).Then([&](On&, absl::StatusOr<int> result) {
+      BOOST_TEST((result.status().code() == absl::StatusCode::kAborted));
+      completed = true;
+    });
+  });
+  f.AfterMs(1, [&] { dropped.reset(); });
+  f.Run();
+  BOOST_TEST(completed);
 }
 
 BOOST_AUTO_TEST_CASE(Ex04_ATimerArmedInANativeCallbackFires) {
