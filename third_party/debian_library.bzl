@@ -136,11 +136,14 @@ _OPTIONAL = "# repository -> whether it has a library\nAVAILABLE = {}\n"
 
 def _optional_libraries_impl(ctx):
     available = {name: True for name in ctx.attr.declared}
-    for header, name in ctx.attr.headers.items():
+    for name, header in ctx.attr.headers.items():
         available[name] = ctx.path(header).exists
         if not available[name]:
             # Bazel itself says no word of what it skips.
-            print("{} is missing: what needs @{} is skipped.".format(header, name))
+            print("{} is not installed: what needs @{} is skipped".format(
+                ctx.attr.packages[name],
+                name,
+            ))
     ctx.file("WORKSPACE")
     ctx.file("BUILD.bazel")
     ctx.file("libraries.bzl", _OPTIONAL.format(available))
@@ -153,7 +156,10 @@ optional_libraries = repository_rule(
             doc = "repositories that have a library of their own",
         ),
         "headers": attr.string_dict(
-            doc = "a file that tells, to the repository of a Debian package",
+            doc = "repository of a Debian package to the file that tells",
+        ),
+        "packages": attr.string_dict(
+            doc = "repository to the Debian package",
         ),
     },
     configure = True,

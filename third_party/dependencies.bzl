@@ -98,13 +98,15 @@ def qio_dependencies():
     """Declares the libraries, except those that the caller declared before."""
     declared = []
     headers = {}
+    packages = {}
     for name, arguments in _LIBRARIES.items():
         if native.existing_rule(name):
             declared.append(name)
             continue
         debian_library(name = name, **arguments)
         if arguments.get("optional"):
-            headers[arguments["header"]] = name
+            headers[name] = arguments["header"]
+            packages[name] = arguments["package"]
         else:
             declared.append(name)
     if not native.existing_rule("qio_optional"):
@@ -112,4 +114,5 @@ def qio_dependencies():
             name = "qio_optional",
             declared = declared,
             headers = headers,
+            packages = packages,
         )
