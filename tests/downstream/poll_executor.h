@@ -1,8 +1,8 @@
 // Copyright 2026 The qio Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// An executor that somebody else might have: a plain poll(2) loop with a
-// descriptor of its own besides qio's.
+// An executor that somebody else might have, of a plain poll(2) loop.
+// executors/README.md of qio quotes it.
 
 #ifndef DOWNSTREAM_POLL_EXECUTOR_H_
 #define DOWNSTREAM_POLL_EXECUTOR_H_
@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qio/executor.h"
+#include "qio/on_loop.h"
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
 #include "qio/reactor_host.h"
@@ -100,7 +101,8 @@ class PollExecutor final : public qio::ReactorHost<PollExecutor> {
         timeout_ms = longest_ms;
       }
     }
-    pollfd fds[] = {{r.poll_fd(), POLLIN, 0} /* ... and this loop's own */};
+    // This loop's own descriptors would stand here too.
+    pollfd fds[] = {{r.poll_fd(), POLLIN, 0}};
     ::poll(fds, 1, timeout_ms);
     r.Unpark();
     if (fds[0].revents != 0) r.PollDescriptors(0);
