@@ -46,6 +46,7 @@
 #include "qio/executor.h"
 #include "qio/executors/internal/simulated_network.h"
 #include "qio/executors/internal/simulation.h"
+#include "qio/executors/simulated_options.h"
 #include "qio/on_loop.h"
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
