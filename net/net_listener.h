@@ -292,6 +292,8 @@ struct ListenerState final : LoopObject {
   static constexpr std::int64_t kEpisodeGapNs = 2'000'000'000;
   // How often to look for a port that is free for all families.
   static constexpr int kFreePortTries = 32;
+  // After how many clients that were gone, one after the other, to pause.
+  static constexpr int kFailuresMax = 64;
 
   // One socket.
   struct Entry final : SocketSink<E> {
@@ -314,6 +316,7 @@ struct ListenerState final : LoopObject {
     Socket socket;
     ListeningSocket info;
     bool accepts = false;
+    int failed_in_a_row = 0;
   };
 
   struct Waiter : CancelHook {
@@ -369,7 +372,12 @@ struct ListenerState final : LoopObject {
         entry->accepts = false;
       } else if (!entry->accepts) {
         const int error = io.StartAccept(on, entry->socket);
-        if (error != 0) return AcceptFailed(on, *entry, error);
+        if (error != 0) {
+          // It is not about a client.
+          return KindOf(error) == AcceptError::kFatal
+                     ? Disable(on, *entry, error)
+                     : Pause(on, *entry, error);
+        }
         entry->accepts = true;
       }
     }
@@ -381,6 +389,7 @@ struct ListenerState final : LoopObject {
     absl::StatusOr<Channel> channel = ChannelMaker::Make<E>(on, io, client);
     if (!channel.ok()) return AcceptFailed(on, entry, Errno(channel.status()));
     ++entry.info.accepted_count;
+    entry.failed_in_a_row = 0;
     pause = {};
     if (upgrade == nullptr) return Deliver(on, *std::move(channel));
     ++upgrading;
@@ -411,7 +420,10 @@ struct ListenerState final : LoopObject {
   void AcceptFailed(On& on, Entry& entry, int error) {
     switch (KindOf(error)) {
       case AcceptError::kOneClient:
-        return;
+        // So many in a row are no clients, and must not make the loop spin.
+        if (++entry.failed_in_a_row < kFailuresMax) return;
+        entry.failed_in_a_row = 0;
+        return Pause(on, entry, error);
       case AcceptError::kExhausted:
         return Pause(on, entry, error);
       case AcceptError::kFatal:

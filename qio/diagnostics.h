@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -38,8 +39,38 @@ struct Diagnostics {
 
   void Report(std::string_view sentence) const { function(user, sentence); }
 
+  // Reports what make() returns, a std::string, or only that there is something
+  // to report if there is no memory for that.
+  template <class Make>
+  void ReportMade(Make make) const noexcept {
+#if defined(__cpp_exceptions)
+    try {
+      Report(make());
+    } catch (const std::bad_alloc&) {
+      ReportWithoutMemory();
+    }
+#else
+    Report(make());
+#endif
+  }
+
   DiagnosticsFunction function = &WriteToStderr;
   void* user = nullptr;
+
+ private:
+#if defined(__cpp_exceptions)
+  void ReportWithoutMemory() const noexcept {
+    constexpr std::string_view kLine =
+        "qio: something is to be reported, and there is no memory to say "
+        "what\n";
+    try {
+      Report(kLine.substr(0, kLine.size() - 1));
+    } catch (const std::bad_alloc&) {
+      // Nobody is there to be told that this write failed.
+      if (::write(STDERR_FILENO, kLine.data(), kLine.size()) < 0) return;
+    }
+  }
+#endif
 };
 
 namespace internal_diagnostics {

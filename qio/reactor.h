@@ -26,6 +26,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -259,25 +260,30 @@ class Reactor {
   // is removed is taken out of every walk.
   class Walk {
    public:
-    // Throws std::bad_alloc, if there was never a deeper nest of walks.
-    Walk(std::vector<WatchNode*>& walks, WatchNode* first)
-        : walks_(walks), at_(walks.size()) {
-      walks_.push_back(first);
+    Walk(Walk*& innermost, WatchNode* first) noexcept
+        : innermost_(innermost), outer_(innermost), next_(first) {
+      innermost_ = this;
     }
     Walk(const Walk&) = delete;
     Walk& operator=(const Walk&) = delete;
-    ~Walk() { walks_.pop_back(); }
+    ~Walk() { innermost_ = outer_; }
 
     // The next watch, or null.
     WatchNode* Next() noexcept {
-      WatchNode* node = walks_[at_];
-      if (node != nullptr) walks_[at_] = node->next;
+      WatchNode* node = next_;
+      if (node != nullptr) next_ = node->next;
       return node;
     }
 
+    void LeaveOut(const WatchNode& node) noexcept {
+      if (next_ == &node) next_ = node.next;
+    }
+    Walk* outer() const noexcept { return outer_; }
+
    private:
-    std::vector<WatchNode*>& walks_;
-    const std::size_t at_;
+    Walk*& innermost_;
+    Walk* const outer_;
+    WatchNode* next_;
   };
 
   static constexpr int kEventsMax = 64;
@@ -347,6 +353,9 @@ class Reactor {
   void DisarmIfStanding(WatchNode& node) noexcept;
   void Unlink(WatchNode& node) noexcept;
   void Orphan(int fd) noexcept;
+  void ReportClosedUnder(int fd) const noexcept;
+  // Once for one call that fails again and again.
+  void ReportCall(const char* call, int error) noexcept;
   void FireTimers(int budget_max);
   void ArmTimerFd() noexcept;
   TimerNode* PopAnyTimer() noexcept;
@@ -365,8 +374,8 @@ class Reactor {
 
   internal_mailbox::NodeQueue queue_;
   std::vector<Descriptor> descriptors_;
-  std::vector<WatchNode*> walks_;  // Where each walk goes on.
-  std::uint64_t batch_ = 0;        // Numbers the calls of Dispatch().
+  Walk* walk_ = nullptr;     // The innermost of those under way.
+  std::uint64_t batch_ = 0;  // Numbers the calls of Dispatch().
 
   internal_timer_wheel::TimerWheel wheel_;
   internal_reactor::Link firing_;    // Due, and taken out of the wheel.
@@ -400,6 +409,7 @@ class Reactor {
 
   std::unique_ptr<internal_reactor::Extension> extension_;
   Diagnostics diagnostics_;
+  int call_error_ = 0;  // What ReportCall() told last.
 };
 
 namespace internal_reactor {
@@ -609,6 +619,11 @@ inline void Reactor::PollDescriptors(int timeout_ms) {
   const int count =
       internal_sys::EpollWait(epoll_.get(), events, kEventsMax, timeout_ms);
   Unpark();
+  if (count < 0 && errno != EINTR) [[unlikely]] {
+    // Somebody has closed it. Timers and mail go on, without a spin.
+    ReportCall("epoll_wait", errno);
+    if (timeout_ms != 0) internal_sys::Poll(nullptr, 0, 1);
+  }
   Dispatch(events, count);
 }
 
@@ -634,7 +649,7 @@ inline void Reactor::CallWatches(int fd, std::uint32_t generation,
     CallWatch(*descriptor.first, happened, batch);
     return;
   }
-  Walk walk(walks_, descriptor.first);
+  Walk walk(walk_, descriptor.first);
   while (WatchNode* next = walk.Next()) {
     CallWatch(*next, happened, batch);
     if (batch_ != batch) return;
@@ -658,18 +673,23 @@ inline void Reactor::CallWatch(WatchNode& node, Condition happened,
 // that is read down to its end, or cleared and raised anew, is dealt with.
 inline void Reactor::DisarmIfStanding(WatchNode& node) noexcept {
   pollfd now{node.fd, 0, 0};
-  const bool stands = internal_sys::Poll(&now, 1, 0) > 0 &&
-                      Has(Condition{static_cast<std::uint32_t>(now.revents)},
-                          kAlways | Condition::kNval);
+  const int polled = internal_sys::Poll(&now, 1, 0);
+  // If it cannot be asked, what epoll said so often stands.
+  const bool stands =
+      polled < 0 ||
+      (polled > 0 && Has(Condition{static_cast<std::uint32_t>(now.revents)},
+                         kAlways | Condition::kNval));
   const bool progresses = Has(node.wanted, Condition::kIn) &&
                           internal_sys::BytesReadable(node.fd) > 0;
   node.standing = 0;
   if (!stands || progresses) return;
   const int fd = node.fd;
   RemoveWatch(node);
-  diagnostics_.Report("qio: disarmed a watch on descriptor " +
-                      std::to_string(fd) + ": its error or hang-up stood for " +
-                      std::to_string(kStandingMax) + " calls");
+  diagnostics_.ReportMade([fd] {
+    return "qio: disarmed a watch on descriptor " + std::to_string(fd) +
+           ": its error or hang-up stood for " + std::to_string(kStandingMax) +
+           " calls";
+  });
 }
 
 inline Condition Reactor::InterestOf(const Descriptor& descriptor) noexcept {
@@ -761,8 +781,8 @@ inline void Reactor::Unlink(WatchNode& node) noexcept {
   Descriptor& descriptor = descriptors_[static_cast<std::size_t>(node.fd)];
   (node.prev != nullptr ? node.prev->next : descriptor.first) = node.next;
   (node.next != nullptr ? node.next->prev : descriptor.last) = node.prev;
-  for (WatchNode*& next : walks_) {
-    if (next == &node) next = node.next;
+  for (Walk* walk = walk_; walk != nullptr; walk = walk->outer()) {
+    walk->LeaveOut(node);
   }
   node.fd = -1;
   if (!std::exchange(node.idle, false)) --watches_;
@@ -787,10 +807,7 @@ inline void Reactor::RemoveWatch(WatchNode& node) noexcept {
     failed = internal_sys::EpollCtl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
     if (failed == 0) descriptor.interest = interest;
   }
-  if (failed != 0) {
-    diagnostics_.Report("qio: descriptor " + std::to_string(fd) +
-                        " was closed before its watch was stopped");
-  }
+  if (failed != 0) ReportClosedUnder(fd);
 }
 
 inline void Reactor::EndWatches(int fd) noexcept {
@@ -807,8 +824,23 @@ inline void Reactor::Orphan(int fd) noexcept {
   Descriptor& descriptor = descriptors_[static_cast<std::size_t>(fd)];
   while (descriptor.first != nullptr) Unlink(*descriptor.first);
   ++descriptor.generation;
-  diagnostics_.Report("qio: descriptor " + std::to_string(fd) +
-                      " was closed before its watch was stopped");
+  ReportClosedUnder(fd);
+}
+
+inline void Reactor::ReportClosedUnder(int fd) const noexcept {
+  diagnostics_.ReportMade([fd] {
+    return "qio: descriptor " + std::to_string(fd) +
+           " was closed before its watch was stopped";
+  });
+}
+
+inline void Reactor::ReportCall(const char* call, int error) noexcept {
+  if (std::exchange(call_error_, error) == error) return;
+  diagnostics_.ReportMade([this, call, error] {
+    return std::string("qio: ") + call + " of " + host_.kind + " loop " +
+           std::to_string(core_->id()) +
+           " failed: " + std::generic_category().message(error);
+  });
 }
 
 inline void Reactor::RunQueued(int budget_max) {
@@ -872,8 +904,11 @@ inline void Reactor::ArmTimerFd() noexcept {
   }
   if (tick == timer_fd_tick_) return;
   timer_fd_tick_ = tick;
-  internal_sys::TimerFdSet(timer_fd_.get(),
-                           static_cast<std::int64_t>(tick) * kNsPerTick);
+  if (internal_sys::TimerFdSet(
+          timer_fd_.get(), static_cast<std::int64_t>(tick) * kNsPerTick) != 0) {
+    timer_fd_tick_ = 0;
+    ReportCall("timerfd_settime", errno);
+  }
 }
 
 inline void Reactor::StartWork(internal_workers::Work& work,
@@ -995,13 +1030,15 @@ inline void Reactor::Close() noexcept {
 inline void Reactor::ReportLosses(std::int64_t tasks, std::int64_t watches,
                                   std::int64_t timers) const noexcept {
   if (tasks + watches + timers + calls_lost_ == 0) return;
-  diagnostics_.Report(
-      "qio: " + std::string(host_.kind) +
-      " executor destroyed with work outstanding: tasks " +
-      std::to_string(tasks) +
-      " (their workers still out: " + std::to_string(tasks_[1]) +
-      "), watches " + std::to_string(watches) + ", timers " +
-      std::to_string(timers) + ", queued calls " + std::to_string(calls_lost_));
+  diagnostics_.ReportMade([=, this] {
+    return "qio: " + std::string(host_.kind) +
+           " executor destroyed with work outstanding: tasks " +
+           std::to_string(tasks) +
+           " (their workers still out: " + std::to_string(tasks_[1]) +
+           "), watches " + std::to_string(watches) + ", timers " +
+           std::to_string(timers) + ", queued calls " +
+           std::to_string(calls_lost_);
+  });
 }
 
 }  // namespace qio::inline QIO_ABI

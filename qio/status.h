@@ -30,7 +30,7 @@ namespace qio::inline QIO_ABI {
 //
 // The status of a system call that failed with `error`, an errno value; `what`
 // names the call and its object ("bind to 127.0.0.1:80"). Errno() gives the
-// number back.
+// number back. Without memory it has neither text nor number, but its code.
 inline absl::Status ErrnoStatus(int error, std::string_view what);
 
 // The errno that `status` carries, or 0 if it carries none.
@@ -129,13 +129,16 @@ absl::Status MakeOrCode(absl::StatusCode code, Make make) noexcept {
 }  // namespace internal_status
 
 inline absl::Status ErrnoStatus(int error, std::string_view what) {
-  absl::Status status = internal_status::Make(
-      internal_status::CodeOf(error),
-      std::string(what) + ": " + std::generic_category().message(error));
-  const std::string number = std::to_string(error);
-  status.SetPayload(internal_status::kErrnoPayload,
-                    absl::Cord(absl::string_view(number)));
-  return status;
+  const absl::StatusCode code = internal_status::CodeOf(error);
+  return internal_status::MakeOrCode(code, [error, code, what] {
+    absl::Status status =
+        internal_status::Make(code, std::string(what) + ": " +
+                                        std::generic_category().message(error));
+    const std::string number = std::to_string(error);
+    status.SetPayload(internal_status::kErrnoPayload,
+                      absl::Cord(absl::string_view(number)));
+    return status;
+  });
 }
 
 inline int Errno(const absl::Status& status) {

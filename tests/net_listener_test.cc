@@ -183,6 +183,30 @@ BOOST_AUTO_TEST_CASE(ThePauseDoublesUpToASecondAndBeginsAnew) {
   BOOST_TEST(clients.size() == 2u);
 }
 
+// It looked for the next one for ever, at full speed.
+BOOST_AUTO_TEST_CASE(Rs06_ClientsThatAreAllGoneMakeItPause) {
+  Loop loop;
+  Server server(loop);
+  server.Serve();
+  SocketFaults faults;
+  faults.errors["accept4"].assign(100, EPERM);
+  const RawSocket client = server.Connect();
+  loop.TurnUntil([&] { return server.clients.size() == 1; });
+  BOOST_TEST(loop.diagnostics().sentences().size() == 1u);
+}
+
+// It took EPERM of epoll_ctl for one of accept4, and never accepted.
+BOOST_AUTO_TEST_CASE(Rs06_AnErrorOfEpollIsNoneOfAClient) {
+  Loop loop;
+  Server server(loop);
+  SocketFaults faults;
+  faults.errors["epoll_ctl"] = {EPERM};
+  server.Serve();
+  const RawSocket client = server.Connect();
+  loop.TurnUntil([&] { return server.clients.size() == 1; });
+  BOOST_TEST(loop.diagnostics().sentences().size() == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(AcceptingCostsTwoSystemCallsAndNoAllocation) {
   Loop loop;
   Server server(loop);

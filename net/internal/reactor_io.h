@@ -345,8 +345,10 @@ class ReactorIo final : public internal_reactor::Extension {
   void Disarm(Slot& slot, Condition unwanted) noexcept {
     if (!slot.armed()) return;
     const Condition left = slot.wanted & ~unwanted;
+    // What is wanted goes on if the kernel refuses: it is tried again then.
     if (left == Condition::kNone ||
-        Access::SetInterest(reactor_, slot, left) != 0) {
+        (Access::SetInterest(reactor_, slot, left) != 0 &&
+         slot.wants() == Condition::kNone)) {
       Access::RemoveWatch(reactor_, slot);
     }
   }

@@ -1141,6 +1141,107 @@ struct Ex14_PostersRaceForRoom {
 };
 
 template <class H>
+struct Rs06_AnyAllocationOfTheLoopMayFail {
+  static constexpr char kRule[] =
+      "Whichever allocation fails, once or from then on: making an executor is "
+      "an exception or a Status, a post, a timer and a watch are refused or "
+      "called, none is lost, and the loop goes on and ends";
+
+  static void Run() {
+    for (const int times : {1, support::FailingAllocations::kForEver}) {
+      for (const bool ends_early : {false, true}) {
+        int nth = 0;
+        while (RunFailing(nth, times, ends_early)) ++nth;
+        BOOST_TEST(nth > 5);
+      }
+    }
+  }
+
+ private:
+  using E = typename H::Executor;
+
+  // False: no allocation has failed.
+  static bool RunFailing(int nth, int times, bool ends_early) {
+    LoopLog log;
+    support::Pipe pipe;
+    pipe.Write();
+    static int ended;
+    ended = 0;
+    int accepted = 0;
+    bool bit = false;
+    {
+      Loop<H> loop;
+      loop.harness().FollowClock();
+      const auto ref = loop.Ref();
+      Watch<E> watch;
+      std::array<Timer<E>, 2> timers;
+      // Made before, since they allocate.
+      std::array<std::optional<Traced>, 5> items;
+      for (int i = 0; i < 5; ++i) {
+        log.Add(What::kPosting, i);
+        items[static_cast<std::size_t>(i)].emplace(log, i);
+      }
+      std::optional<support::FailingAllocations> failing;
+      const auto attempt = [&](auto f) {
+        try {
+          if (f()) ++accepted;
+        } catch (const std::bad_alloc&) {
+        }
+      };
+      (void)loop.executor().Enter([&](auto& on) {
+        failing.emplace(nth, times);
+        attempt([&] {
+          (void)loop.harness().CreateAnother();
+          return false;
+        });
+        attempt([&] {
+          Post(on,
+               [item = *std::move(items[0])](auto&) { item.Run(), ++ended; });
+          return true;
+        });
+        attempt([&] {
+          return ref
+              .Post([](auto&, Traced item) { item.Run(), ++ended; },
+                    *std::move(items[1]))
+              .ok();
+        });
+        for (const std::size_t i : {0, 1}) {
+          attempt([&] {
+            timers[i].StartAfter(on, std::chrono::seconds(-1),
+                                 [item = *std::move(items[2 + i])](auto&) {
+                                   item.Run(), ++ended;
+                                 });
+            return true;
+          });
+        }
+        attempt([&] {
+          return watch
+              .Start(
+                  on, pipe.reader.get(), Condition::kIn,
+                  [&watch, item = *std::move(items[4])](auto& on, Condition) {
+                    item.Run(), ++ended;
+                    watch.Stop(on);
+                  })
+              .ok();
+        });
+      });
+      // An item that was refused is still the caller's.
+      for (auto& item : items) item.reset();
+      if (ends_early) {
+        loop.DestroyExecutor();
+      } else {
+        while (ended < accepted) loop.harness().RunOnce();
+      }
+      bit = failing->bit();
+      failing.reset();
+    }
+    BOOST_TEST(log.OnceEach() == "");
+    BOOST_TEST(log.Count(What::kEnded) == (ends_early ? 0 : accepted));
+    return bit;
+  }
+};
+
+template <class H>
 struct Ex15_AThrowingCallLosesNothing {
   static constexpr char kRule[] =
       "An exception that leaves a callback leaves the host's run call, or ends "
@@ -1502,10 +1603,11 @@ void AddExecutorCases(Suite& suite) {
       Ex11_OrderIsKept<H>, Ex12_AStormOfPostsStarvesNobody<H>,
       Ex12_ReadyDescriptorsStarveNoPost<H>,
       Ex13_PostsToAHeldLoopCostOneWakeUp<H>, Ex14_MailIsBounded<H>,
-      Ex14_PostersRaceForRoom<H>, Ex15_AThrowingCallLosesNothing<H>,
-      Ex16_NestedLoopsMakeProgress<H>, Ex16_NestedInsideAWatchAndATimer<H>,
-      Ex18_DescriptorsAreClosedOnExec<H>, Ex20_SetupFailureIsAStatus<H>,
-      Ex21_OneCallAtATime<H>, Ex22_AnIdleLoopSleeps<H>>();
+      Ex14_PostersRaceForRoom<H>, Rs06_AnyAllocationOfTheLoopMayFail<H>,
+      Ex15_AThrowingCallLosesNothing<H>, Ex16_NestedLoopsMakeProgress<H>,
+      Ex16_NestedInsideAWatchAndATimer<H>, Ex18_DescriptorsAreClosedOnExec<H>,
+      Ex20_SetupFailureIsAStatus<H>, Ex21_OneCallAtATime<H>,
+      Ex22_AnIdleLoopSleeps<H>>();
 }
 
 }  // namespace qio::conformance
