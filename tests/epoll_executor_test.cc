@@ -3,12 +3,7 @@
 //
 // What EpollExecutor promises beyond the conformance suite.
 
-#include <signal.h>
-#include <sys/time.h>
-
-#include <atomic>
 #include <boost/test/unit_test.hpp>
-#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -24,51 +19,7 @@ namespace {
 using Loop = EpollExecutor;
 using On = OnLoop<Loop>;
 
-Loop* g_loop = nullptr;
-std::atomic<bool> g_errno_was_kept{true};
-
-void OnSignal(int) {
-  const int interrupted = errno;
-  errno = 4711;
-  g_loop->StopFromAnywhere();
-  if (errno != 4711) g_errno_was_kept = false;
-  errno = interrupted;
-}
-
-// Signals come a thousand times a second and interrupt what they can.
-class SignalStorm {
- public:
-  SignalStorm() {
-    struct sigaction action{};
-    action.sa_handler = &OnSignal;  // No SA_RESTART.
-    ::sigaction(SIGALRM, &action, &before_);
-    const itimerval every_ms{{0, 1000}, {0, 1000}};
-    ::setitimer(ITIMER_REAL, &every_ms, nullptr);
-  }
-  ~SignalStorm() {
-    const itimerval never{};
-    ::setitimer(ITIMER_REAL, &never, nullptr);
-    ::sigaction(SIGALRM, &before_, nullptr);
-  }
-
- private:
-  struct sigaction before_{};
-};
-
 BOOST_AUTO_TEST_SUITE(EpollExecutorTest)
-
-BOOST_AUTO_TEST_CASE(Ex19_ASignalHandlerStopsTheLoop) {
-  auto loop = *Loop::Create();
-  g_loop = loop.get();
-  int runs = 0;
-  {
-    SignalStorm storm;
-    // Each returns only because a handler has stopped it: asleep or not.
-    for (; runs < 100; ++runs) BOOST_TEST_REQUIRE(loop->Run().ok());
-  }
-  BOOST_TEST(runs == 100);
-  BOOST_TEST(g_errno_was_kept.load());
-}
 
 BOOST_AUTO_TEST_CASE(AStopBeforeRunEndsItAtOnce) {
   auto loop = *Loop::Create();

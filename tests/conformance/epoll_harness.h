@@ -50,6 +50,7 @@ class EpollHarness {
     return executor_->Drain(deadline).value();
   }
   void FollowClock() {}
+  void StopFromSignal() { executor_->StopFromAnywhere(); }
 
  private:
   static void Check(const absl::Status& status) {

@@ -9,6 +9,7 @@
 #define QIO_TESTS_CONFORMANCE_EXECUTOR_CASES_H_
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -1038,6 +1039,98 @@ struct Ex13_PostsToAHeldLoopCostOneWakeUp {
   }
 };
 
+// Sends a signal to one thread a thousand times a second; its handler is
+// installed without SA_RESTART.
+class SignalStorm {
+ public:
+  explicit SignalStorm(void (*handler)(int)) {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    ::sigaction(SIGUSR2, &action, &before_);
+  }
+  ~SignalStorm() {
+    Stop();
+    ::sigaction(SIGUSR2, &before_, nullptr);
+  }
+
+  void Start(pthread_t target) {
+    thread_ = std::thread([this, target] {
+      while (!over_.load()) {
+        ::pthread_kill(target, SIGUSR2);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+  }
+  // To be called while the target is alive.
+  void Stop() {
+    over_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+  struct sigaction before_ = {};
+};
+
+template <class H>
+struct Ex13_SignalsInterruptNothing {
+  static constexpr char kRule[] =
+      "While the loop's thread is interrupted a thousand times a second, "
+      "posts, "
+      "timers and watches go on, and none of them notices";
+
+  static void Run() {
+    using E = typename H::Executor;
+    constexpr int kPosts = 2000;
+    static std::atomic<int> signals;
+    signals = 0;
+    LoopLog log;
+    support::Pipe pipe;
+    std::atomic<int> ticks{0}, reads{0};
+    Watch<E> watch;
+    Timer<E> timer;
+    LoopThread<H> loop;
+    SignalStorm storm([](int) { ++signals; });
+    pthread_t thread{};
+    absl::Status started;
+    loop.Call([&](auto& on) {
+      loop.loop().harness().FollowClock();
+      thread = ::pthread_self();
+      timer.StartEvery(on, std::chrono::milliseconds(1),
+                       [&](auto&) { ++ticks; });
+      started =
+          watch.Start(on, pipe.reader.get(), Condition::kIn,
+                      [&](auto&, Condition) { reads += pipe.Read(1) == 1; });
+    });
+    BOOST_TEST(started.ok());
+    storm.Start(thread);
+    auto post = [&](int first) {
+      for (int i = first; i < first + kPosts; ++i) {
+        if (!PostItem(loop.ref(), log, i).ok()) return;
+        if (i % 20 != 0) continue;
+        pipe.Write();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    };
+    std::thread one(post, 0), two(post, kPosts);
+    one.join();
+    two.join();
+    while (signals < 100 || ticks < 20 || reads < 2 * kPosts / 20) {
+      std::this_thread::yield();
+    }
+    storm.Stop();
+    loop.Call([&](auto& on) {
+      watch.Stop(on);
+      timer.Stop(on);
+    });
+    loop.Join();
+    BOOST_TEST(log.Count(What::kPosted) == 2 * kPosts);
+    BOOST_TEST(log.AllCalledOnce() == "");
+    BOOST_TEST(loop.loop().diagnostics().text() == "");
+  }
+};
+
 template <class H>
 struct Ex14_MailIsBounded {
   static constexpr char kRule[] =
@@ -1442,6 +1535,34 @@ struct Ex18_DescriptorsAreClosedOnExec {
 };
 
 template <class H>
+struct Ex19_ASignalHandlerStopsTheLoop {
+  static constexpr char kRule[] =
+      "A loop that promises it is stopped by a signal handler, asleep or not, "
+      "and errno is kept";
+
+  static void Run() {
+    constexpr int kRuns = 100;
+    static H* stopped;
+    static std::atomic<bool> is_errno_kept;
+    is_errno_kept = true;
+    Loop<H> loop;
+    stopped = &loop.harness();
+    SignalStorm storm([](int) {
+      const int interrupted = errno;
+      errno = 4711;
+      stopped->StopFromSignal();
+      if (errno != 4711) is_errno_kept = false;
+      errno = interrupted;
+    });
+    storm.Start(::pthread_self());
+    // Each returns only because a handler has stopped it.
+    for (int i = 0; i < kRuns; ++i) loop.harness().Run();
+    storm.Stop();
+    BOOST_TEST(is_errno_kept.load());
+  }
+};
+
+template <class H>
 struct Ex20_SetupFailureIsAStatus {
   static constexpr char kRule[] =
       "When descriptors run out, making an executor returns a Status with the "
@@ -1602,12 +1723,15 @@ void AddExecutorCases(Suite& suite) {
       Ex10_AnEmptyExecutorEndsSilently<H>, Ex10_DestructorsMayStartAnew<H>,
       Ex11_OrderIsKept<H>, Ex12_AStormOfPostsStarvesNobody<H>,
       Ex12_ReadyDescriptorsStarveNoPost<H>,
-      Ex13_PostsToAHeldLoopCostOneWakeUp<H>, Ex14_MailIsBounded<H>,
-      Ex14_PostersRaceForRoom<H>, Rs06_AnyAllocationOfTheLoopMayFail<H>,
-      Ex15_AThrowingCallLosesNothing<H>, Ex16_NestedLoopsMakeProgress<H>,
-      Ex16_NestedInsideAWatchAndATimer<H>, Ex18_DescriptorsAreClosedOnExec<H>,
-      Ex20_SetupFailureIsAStatus<H>, Ex21_OneCallAtATime<H>,
-      Ex22_AnIdleLoopSleeps<H>>();
+      Ex13_PostsToAHeldLoopCostOneWakeUp<H>, Ex13_SignalsInterruptNothing<H>,
+      Ex14_MailIsBounded<H>, Ex14_PostersRaceForRoom<H>,
+      Rs06_AnyAllocationOfTheLoopMayFail<H>, Ex15_AThrowingCallLosesNothing<H>,
+      Ex16_NestedLoopsMakeProgress<H>, Ex16_NestedInsideAWatchAndATimer<H>,
+      Ex18_DescriptorsAreClosedOnExec<H>, Ex20_SetupFailureIsAStatus<H>,
+      Ex21_OneCallAtATime<H>, Ex22_AnIdleLoopSleeps<H>>();
+  if constexpr (requires(H harness) { harness.StopFromSignal(); }) {
+    suite.AddAll<Ex19_ASignalHandlerStopsTheLoop<H>>();
+  }
 }
 
 }  // namespace qio::conformance

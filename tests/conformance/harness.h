@@ -46,6 +46,9 @@
 //
 //   // In a forked child, before anything else: what the host wants done there.
 //   void AfterFork();
+//   // Lets Run() return; called by a signal handler. Only for a loop that
+//   // promises it (EX-19).
+//   void StopFromSignal();
 //
 // epoll_harness.h is the one to copy.
 

@@ -19,6 +19,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cinttypes>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -2422,6 +2423,111 @@ struct Ex17_AForkedChildMayOnlyDestroyTheLoop {
 };
 
 template <class H>
+struct Rs12_AnotherLoopsWitnessEndsTheProgram {
+  static constexpr char kRule[] =
+      "In checked builds a timer, watch or task that is used with the witness "
+      "of "
+      "another loop of its type ends the program with a sentence that names "
+      "both "
+      "loops; so does what is ended beside the thread on its loop, naming that";
+
+  using E = typename H::Executor;
+  using On = OnLoopOf<H>;
+
+  static void Run() {
+#if QIO_CHECKED
+    ExpectBothNamed([](On& mine, On& other) {
+      Timer<E> timer;
+      timer.StartAfter(mine, std::chrono::hours(1), [](On&) {});
+      timer.Stop(other);
+    });
+    ExpectBothNamed([](On& mine, On& other) {
+      support::Pipe pipe;
+      Watch<E> watch;
+      (void)watch.Start(mine, pipe.reader.get(), Condition::kIn,
+                        [](On&, Condition) {});
+      watch.Stop(other);
+    });
+    ExpectBothNamed([](On& mine, On& other) {
+      support::Pipe pipe;
+      Watch<E> watch;
+      (void)watch.Start(mine, pipe.reader.get(), Condition::kIn,
+                        [](On&, Condition) {});
+      (void)watch.SetInterest(other, Condition::kOut);
+    });
+    ExpectBothNamed([](On& mine, On& other) {
+      (void)RunInThread(mine, [] {}).Wait(other);
+    });
+    ExpectBothNamed([](On& mine, On& other) {
+      MakeTask<int>(mine, [&other](On&, Completer<E, int> completer) {
+        std::move(completer).Complete(other, 1);
+      }).Then([](On&, absl::StatusOr<int>) {});
+    });
+    ExpectOneNamed([](On& on) {
+      auto timer = std::make_unique<Timer<E>>();
+      timer->StartAfter(on, std::chrono::hours(1), [](On&) {});
+      return timer;
+    });
+    ExpectOneNamed([](On& on) {
+      static const support::Pipe pipe;
+      auto watch = std::make_unique<Watch<E>>();
+      (void)watch->Start(on, pipe.reader.get(), Condition::kIn,
+                         [](On&, Condition) {});
+      return watch;
+    });
+    ExpectOneNamed([](On& on) { return RunInThread(on, [] {}); });
+    ExpectOneNamed([](On& on) { return std::make_unique<TaskScope<E>>(on); });
+#endif
+  }
+
+ private:
+  template <class Misuse>
+  static void ExpectBothNamed(Misuse misuse) {
+    const support::ChildEnd end = support::RunInChild([&] {
+      Loop<H> first, second;
+      first.Enter([&](On& mine) {
+        second.Enter([&](On& other) { misuse(mine, other); });
+      });
+    });
+    BOOST_TEST(end.signal == SIGABRT, "it said: " << end.errors);
+    const std::size_t at = end.errors.find("belongs to loop ");
+    BOOST_REQUIRE_MESSAGE(at != end.errors.npos, end.errors);
+    std::uint64_t mine = 0, other = 0;
+    BOOST_TEST(std::sscanf(end.errors.c_str() + at,
+                           "belongs to loop %" SCNu64
+                           " but was given the witness of loop %" SCNu64,
+                           &mine, &other) == 2);
+    BOOST_TEST(mine != other);
+  }
+
+  // Ends what make(on) returns while another thread is on its loop.
+  template <class Make>
+  static void ExpectOneNamed(Make make) {
+    const support::ChildEnd end = support::RunInChild([&] {
+      LoopThread<H> loop;
+      using Made = decltype(make(std::declval<On&>()));
+      std::optional<Made> made;
+      loop.Call([&](On& on) { made.emplace(make(on)); });
+      // It is on its loop from here on.
+      std::atomic<bool> is_there{false};
+      (void)loop.ref().Post(
+          [](On&, std::atomic<bool>* is_there) {
+            is_there->store(true);
+            for (;;) ::pause();
+          },
+          AssumeSendable(&is_there));
+      while (!is_there.load()) std::this_thread::yield();
+      made.reset();
+    });
+    BOOST_TEST(end.signal == SIGABRT, "it said: " << end.errors);
+    BOOST_TEST(end.errors.find(" loop ") != end.errors.npos);
+    BOOST_TEST(end.errors.find("was touched while another thread runs") !=
+                   end.errors.npos,
+               "it said: " << end.errors);
+  }
+};
+
+template <class H>
 struct Ex10_DestructorsMayStartTasks {
   static constexpr char kRule[] =
       "A task that a destructor starts while its executor is going away ends "
@@ -2489,7 +2595,8 @@ void AddTaskCases(Suite& suite) {
       Ex07_AStartedTaskNeedsNoMemory<H>, Ex08_AStartedTaskKeepsTheLoopAlive<H>,
       Ex09_NoLockOfAPoolIsHeldWhileUserCodeRuns<H>,
       Ex10_TasksEndWithTheExecutor<H>, Ex10_DestructorsMayStartTasks<H>,
-      Ex17_AForkedChildMayOnlyDestroyTheLoop<H>>();
+      Ex17_AForkedChildMayOnlyDestroyTheLoop<H>,
+      Rs12_AnotherLoopsWitnessEndsTheProgram<H>>();
 }
 
 }  // namespace qio::conformance
