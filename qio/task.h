@@ -517,7 +517,7 @@ struct CompletionPlace {
 
 // The name of a type, as the compiler spells it.
 template <class T>
-const char* NameOf() {
+constexpr const char* NameOf() {
   return __PRETTY_FUNCTION__;
 }
 
@@ -597,8 +597,7 @@ struct WorkerTask {
     std::destroy_at(&ResultPlace<Result>::Get(task));
   }
 
-  static inline const WorkOps kWorkOps{&Run, &Publish, &Refuse,
-                                       NameOf<Worker>()};
+  static constexpr WorkOps kWorkOps{&Run, &Publish, &Refuse, NameOf<Worker>()};
   static constexpr TaskOps kOps{
       &kWorkOps,       nullptr,         &DropInputs,
       &DropResult,     nullptr,         Place::kSpillSize,
