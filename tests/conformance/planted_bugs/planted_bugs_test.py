@@ -134,14 +134,29 @@ def self_test():
     assert without_bug(Listed, cases, [Planted]) == ["EX-02"]
 
 
-def cases_by_program(programs):
+def read_bugs(paths, wrong):
+    """The bugs, by their names. Says what is wrong with those that are none."""
+    bugs = []
+    for path in sorted(paths):
+        try:
+            bugs.append(plant.Bug(path))
+        except plant.Complaint as complaint:
+            wrong.append(f"{path} is no planted bug: a patch {complaint}")
+    return bugs
+
+
+def cases_by_program(programs, wrong):
     """{(sanitizer, suite, case): program}"""
     found = {}
     for program in programs:
         name = os.path.basename(program)
         sanitizer = name.partition(".")[2]
-        described = json.loads(
-            subprocess.check_output([program, "--describe"]))
+        run = subprocess.run([program, "--describe"], check=False,
+                             stdout=subprocess.PIPE)
+        if run.returncode != 0:
+            wrong.append(f"{name}: {run.stdout.decode().strip()}")
+            continue
+        described = json.loads(run.stdout)
         for case in described["cases"]:
             found[sanitizer, described["suite"], case["name"]] = program
     return found
@@ -155,18 +170,18 @@ def main():
     files = [argument for argument in arguments if os.path.exists(argument)]
     wanted = [argument for argument in arguments
               if argument not in files and not argument.startswith("--")]
-    bugs = [plant.Bug(path) for path in files if path.endswith(".patch")]
-    bugs.sort(key=lambda bug: bug.name)
+    wrong = []
+    bugs = read_bugs([path for path in files if path.endswith(".patch")], wrong)
     programs = {os.path.basename(path): os.path.abspath(path)
                 for path in files if not path.endswith(".patch")}
     controls = cases_by_program(
         [os.path.abspath(path) for path in suites] +
         [path for name, path in programs.items()
-         if name.startswith("control_")])
-    wrong = [f"{clause} is P0 and has cases, and no bug is planted for it"
-             for clause in without_bug(
-                 clauses.Clauses(readme), {case for _, _, case in controls},
-                 bugs)]
+         if name.startswith("control_")], wrong)
+    wrong += [f"{clause} is P0 and has cases, and no bug is planted for it"
+              for clause in without_bug(
+                  clauses.Clauses(readme), {case for _, _, case in controls},
+                  bugs)]
     if wanted:
         bugs = [bug for bug in bugs if bug.name.startswith(tuple(wanted))]
     count = 0
