@@ -11,7 +11,7 @@
 //   --trace          prints what happens in each
 //
 // The first schedule that violates a property, or ends the program, is told
-// with the command that runs it again, alone and with its trace. One in 256 is
+// with the command that runs it again, alone and with its trace. One in 251 is
 // run twice, and its two traces have to agree.
 
 #ifndef QIO_TESTS_SIMULATION_RUNNER_H_
