@@ -8,6 +8,7 @@
 #include <boost/test/unit_test.hpp>
 #include <boost/test/unit_test_parameters.hpp>
 #include <cctype>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "qio/support/allocations.h"
 #include "qio/support/proc.h"
 #include "qio/support/watchdog.h"
 
@@ -41,9 +43,17 @@ void RunCase(const Case& one) {
   support::Watchdog watchdog(promise + " (" + one.name + ")",
                              SecondsMaxOf(one));
   const support::Baseline before;
+  const std::int64_t bytes_before = support::BytesAlive();
   one.run();
   const std::string difference = before.Difference();
   BOOST_TEST(difference == "", "afterwards " << difference);
+  const std::int64_t bytes_after = support::BytesAlive();
+  if (bytes_after <= bytes_before) return;
+  // What is kept for the next time is not kept again.
+  one.run();
+  (void)before.Difference();
+  const std::int64_t more = support::BytesAlive() - bytes_after;
+  BOOST_TEST(more <= 0, "it keeps " << more << " bytes each time");
 }
 
 std::string Quoted(std::string_view text) {

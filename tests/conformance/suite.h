@@ -5,7 +5,7 @@
 //
 // The part of the suite that does not know the executor: its cases as a list,
 // and main() over it. Each case runs under a watchdog and has to leave as many
-// descriptors and threads as it found (RS-05).
+// descriptors and threads, and as much memory, as it found (RS-05).
 
 #ifndef QIO_TESTS_CONFORMANCE_SUITE_H_
 #define QIO_TESTS_CONFORMANCE_SUITE_H_

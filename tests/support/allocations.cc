@@ -3,6 +3,8 @@
 
 #include "qio/support/allocations.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
@@ -12,6 +14,7 @@ namespace qio::support {
 namespace {
 
 std::atomic<std::uint64_t> allocations{0};
+std::atomic<std::int64_t> bytes_alive{0};
 
 struct Failing {
   int nth = -1;  // How many more succeed; -1: nothing fails.
@@ -33,7 +36,23 @@ bool Fails() {
   return true;
 }
 
+void* Counted(void* memory) {
+  bytes_alive.fetch_add(static_cast<std::int64_t>(::malloc_usable_size(memory)),
+                        std::memory_order_relaxed);
+  return memory;
+}
+
+void Free(void* memory) {
+  bytes_alive.fetch_sub(static_cast<std::int64_t>(::malloc_usable_size(memory)),
+                        std::memory_order_relaxed);
+  std::free(memory);
+}
+
 }  // namespace
+
+std::int64_t BytesAlive() {
+  return bytes_alive.load(std::memory_order_relaxed);
+}
 
 std::uint64_t AllocationsSoFar() {
   return allocations.load(std::memory_order_relaxed);
@@ -53,14 +72,18 @@ bool FailingAllocations::bit() const { return failing.bit; }
 // whether new and delete match.
 
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return qio::support::Fails() ? nullptr : std::malloc(size + !size);
+  return qio::support::Fails()
+             ? nullptr
+             : qio::support::Counted(std::malloc(size + !size));
 }
 void* operator new(std::size_t size, std::align_val_t alignment,
                    const std::nothrow_t&) noexcept {
   const auto align = static_cast<std::size_t>(alignment);
   // aligned_alloc() wants a multiple of the alignment.
   const std::size_t rounded = (size + !size + align - 1) / align * align;
-  return qio::support::Fails() ? nullptr : std::aligned_alloc(align, rounded);
+  return qio::support::Fails()
+             ? nullptr
+             : qio::support::Counted(std::aligned_alloc(align, rounded));
 }
 void* operator new(std::size_t size) {
   void* memory = operator new(size, std::nothrow);
@@ -85,21 +108,23 @@ void* operator new[](std::size_t size, std::align_val_t alignment,
   return operator new(size, alignment, tag);
 }
 
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { qio::support::Free(memory); }
+void operator delete(void* memory, std::size_t) noexcept {
+  qio::support::Free(memory);
+}
 void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
+  qio::support::Free(memory);
 }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  qio::support::Free(memory);
 }
-void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { qio::support::Free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
+  qio::support::Free(memory);
 }
 void operator delete[](void* memory, std::align_val_t) noexcept {
-  std::free(memory);
+  qio::support::Free(memory);
 }
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  qio::support::Free(memory);
 }

@@ -16,6 +16,10 @@ namespace qio::support {
 // How often any thread has called operator new so far.
 std::uint64_t AllocationsSoFar();
 
+// How many bytes are allocated by operator new and not yet deleted, as the
+// allocator rounds them.
+std::int64_t BytesAlive();
+
 // While it lives, this thread's allocations fail from the `nth` on (0: all of
 // them), `times` in all. One at a time on a thread.
 class FailingAllocations {
