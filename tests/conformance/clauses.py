@@ -11,7 +11,8 @@ Clause = collections.namedtuple("Clause", "id priority text")
 _ID = r"[A-Z]{2}-\d{2}"
 _CLAUSE = re.compile(rf"^- \*\*({_ID})\*\* (P\d) (.*)$", re.M)
 _BASE = re.compile(r"^The base: (.*?)\n\n", re.M | re.S)
-_WITHOUT = re.compile(r"^Without cases yet: (.*?)\.?\n\n", re.M | re.S)
+_WITHOUT = re.compile(r"^Without a case of their own: (.*?)\.?\n\n",
+                      re.M | re.S)
 
 
 class Clauses:
@@ -30,7 +31,7 @@ class Clauses:
             families.index(clause.id[:2]), clause.id))
         self.base = self._base(_BASE.search(text)[1])
         without = _WITHOUT.search(text)
-        # Families or clauses that nobody has written cases for.
+        # Families or clauses without cases; the list says why.
         self.without_cases = set(re.findall(rf"{_ID}|[A-Z]{{2}}",
                                             without[1] if without else ""))
 
