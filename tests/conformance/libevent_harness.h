@@ -97,6 +97,7 @@ class LibeventHarness {
     return was_idle;
   }
   void FollowClock() {}
+  void AfterFork() { event_reinit(base_); }
 
  private:
   event_base* const base_;

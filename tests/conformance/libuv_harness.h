@@ -93,6 +93,7 @@ class LibuvHarness {
     return idle;
   }
   void FollowClock() {}
+  void AfterFork() { uv_loop_fork(&uv_); }
 
  private:
   using Running = OwnerThread::Owning;
