@@ -158,6 +158,13 @@ class LoopRef {
   internal_loop_core::LoopCore* core_;
 };
 
+// Frees what the calling thread keeps for its next posts: 1,024 blocks of 64
+// bytes and as many of 128 at most, after a burst. It ends with the thread
+// otherwise.
+//
+// Affinity:  any thread.
+inline void FreePostCache() noexcept { internal_post_blocks::FreeCache(); }
+
 // ---------------------------------------------------------------------------
 
 template <class E>

@@ -128,10 +128,14 @@ struct Cache {
 };
 inline constinit thread_local Cache cache{};
 
+inline void FreeCache() noexcept {
+  for (Block*& free : cache.free) FreeAll(std::exchange(free, nullptr));
+}
+
 // Frees the cache when its thread ends.
 struct CacheEnd {
   ~CacheEnd() {
-    for (Block*& free : cache.free) FreeAll(std::exchange(free, nullptr));
+    FreeCache();
     cache.has_ended = true;
   }
 };

@@ -1262,6 +1262,7 @@ struct Rs06_AnyAllocationOfTheLoopMayFail {
     ended = 0;
     int accepted = 0;
     bool bit = false;
+    FreePostCache();
     {
       Loop<H> loop;
       loop.harness().FollowClock();

@@ -120,6 +120,8 @@ inline void Free(void* memory) noexcept {
   ::operator delete(memory, std::align_val_t{kAlignment});
 }
 
+inline void FreeCache() noexcept {}
+
 class Returned {
  public:
   template <std::size_t>
