@@ -39,6 +39,7 @@
 #include <limits>
 #include <list>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -300,6 +301,12 @@ struct ListenerState final : LoopObject {
     Entry(ListenerState& its_state, Socket its_socket,
           ResolvedAddress its_address)
         : state(its_state), socket(its_socket), info{its_address, {}, 0} {}
+    // Also if there was no memory to keep it.
+    ~Entry() {
+      if (socket != Socket{}) {
+        state.io.Close(state.template on<E>(), socket);
+      }
+    }
 
     void OnAccepted(On& on, Socket client) override {
       state.Accepted(on, *this, client);
@@ -342,12 +349,14 @@ struct ListenerState final : LoopObject {
   void CloseAll(On& on, std::vector<std::unique_ptr<Entry>>& closing) noexcept {
     for (auto& entry : closing) {
       // Without a socket the executor ends, and the Io is gone.
-      if (entry->socket != Socket{}) io.Close(on, entry->socket);
+      const Socket socket = std::exchange(entry->socket, Socket{});
+      if (socket != Socket{}) io.Close(on, socket);
     }
     closing.clear();
   }
 
   void Keep(On& on, std::vector<std::unique_ptr<Entry>> opened) {
+    entries.reserve(entries.size() + opened.size());
     for (auto& entry : opened) {
       io.SetSink(on, entry->socket, entry.get());
       entries.push_back(std::move(entry));
@@ -434,10 +443,12 @@ struct ListenerState final : LoopObject {
   void Pause(On& on, const Entry& entry, int error);
   void Disable(On& on, Entry& entry, int error);
 
-  void Report(On& on, const Entry& entry, const std::string& what) {
-    internal_reactor::Access::Of(on).diagnostics().Report(
-        "qio: listener " + (name.empty() ? "" : "'" + name + "' ") + "on " +
-        entry.info.address.ToString() + " " + what);
+  void Report(On& on, const Entry& entry, const char* what, int error) {
+    internal_reactor::Access::Of(on).diagnostics().ReportMade([&] {
+      return "qio: listener " + (name.empty() ? "" : "'" + name + "' ") +
+             "on " + entry.info.address.ToString() + " " + what +
+             std::string(ErrnoStatus(error, "accept").message());
+    });
   }
 
   // ---- Waiting.
@@ -563,18 +574,24 @@ auto ListenerState<E>::TryPort(On& on, const Plan& plan, int port, int backlog,
     -> std::vector<std::unique_ptr<Entry>> {
   std::vector<std::unique_ptr<Entry>> opened;
   attempts.clear();
+  // From here on nothing that was opened is lost for want of memory.
+  opened.reserve(plan.addresses.size());
+  attempts.reserve(plan.addresses.size());
   for (const ResolvedAddress& any_port : plan.addresses) {
     const ResolvedAddress address =
         any_port.WithPort(static_cast<std::uint16_t>(port));
+    auto entry = std::make_unique<Entry>(*this, Socket{}, address);
     absl::StatusOr<Socket> socket = io.Listen(on, address, backlog);
     if (!socket.ok()) {
       attempts.push_back({address, socket.status()});
       continue;
     }
+    entry->socket = *socket;
     const ResolvedAddress local =
         io.LocalAddress(on, *socket).value_or(address);
+    entry->info.address = local;
     attempts.push_back({local, absl::OkStatus()});
-    opened.push_back(std::make_unique<Entry>(*this, *socket, local));
+    opened.push_back(std::move(entry));
     port = local.port();
   }
   return opened;
@@ -620,13 +637,19 @@ template <class E>
 absl::Status ListenerState<E>::Add(On& on, OwnedFd fd) {
   absl::StatusOr<Socket> socket = io.AdoptListening(on, std::move(fd));
   if (!socket.ok()) return socket.status();
+  struct CloseUnlessKept {
+    ~CloseUnlessKept() {
+      if (socket != Socket{}) io.Close(on, socket);
+    }
+    Io& io;
+    On& on;
+    Socket socket;
+  } unkept{io, on, *socket};
   absl::StatusOr<ResolvedAddress> local = io.LocalAddress(on, *socket);
-  if (!local.ok()) {
-    io.Close(on, *socket);
-    return local.status();
-  }
+  if (!local.ok()) return local.status();
   std::vector<std::unique_ptr<Entry>> added;
   added.push_back(std::make_unique<Entry>(*this, *socket, *local));
+  unkept.socket = {};
   Keep(on, std::move(added));
   return absl::OkStatus();
 }
@@ -640,15 +663,23 @@ void ListenerState<E>::Pause(On& on, const Entry& entry, int error) {
   exhausted_ns = now_ns;
   if (is_new) {
     pause = {};
-    Report(on, entry,
-           "accepts no client for now: " +
-               std::string(ErrnoStatus(error, "accept").message()));
+    Report(on, entry, "accepts no client for now: ", error);
   }
   is_paused = true;
-  timer.StartAfter(on, pause.next, [this](On& on) {
+  const auto go_on = [this](On& on) {
     is_paused = false;
     UpdateAccepting(on);
-  });
+  };
+#if defined(__cpp_exceptions)
+  try {
+    timer.StartAfter(on, pause.next, go_on);
+  } catch (const std::bad_alloc&) {
+    // Nobody would end the pause. It is tried again at once instead.
+    is_paused = false;
+  }
+#else
+  timer.StartAfter(on, pause.next, go_on);
+#endif
   pause.next = std::min(pause.next * 2, kPauseMax);
   UpdateAccepting(on);
 }
@@ -657,9 +688,7 @@ template <class E>
 void ListenerState<E>::Disable(On& on, Entry& entry, int error) {
   entry.info.status =
       ErrnoStatus(error, "accept on " + entry.info.address.ToString());
-  Report(on, entry,
-         "accepts no more: " +
-             std::string(ErrnoStatus(error, "accept").message()));
+  Report(on, entry, "accepts no more: ", error);
   UpdateAccepting(on);
   if (absl::Status status = AcceptStatus(); !status.ok()) {
     EndWaiting(on, status);

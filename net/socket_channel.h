@@ -484,7 +484,20 @@ struct ChannelState final : LoopObject, SocketSink<E>, Reader<E>, Writer<E> {
   }
 
   [[gnu::noinline]] void ContinueRead(On& on, const Lease& lease) {
-    const std::string_view text = TextOf(lease.bytes());
+#if defined(__cpp_exceptions)
+    try {
+      TakeOver(on, TextOf(lease.bytes()));
+    } catch (const std::bad_alloc&) {
+      // Bytes are lost. A stream with a hole in it is none.
+      io->StopReceive(on, socket);
+      OnReceiveEnded(on, ENOMEM);
+    }
+#else
+    TakeOver(on, TextOf(lease.bytes()));
+#endif
+  }
+
+  void TakeOver(On& on, std::string_view text) {
     held.Assign(text.substr(reader().request.Take(text)));
     IsReadDecided(on);
   }

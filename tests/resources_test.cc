@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -123,6 +124,131 @@ BOOST_AUTO_TEST_CASE(Rs10_AProgramThatIsStartedHasNoDescriptorOfQios) {
     for (Channel& channel : channels) BOOST_TEST(channel.is_open());
   }
   ::setrlimit(RLIMIT_NOFILE, &before);
+}
+
+// Runs f(begin, end) with each allocation failing in turn, once and from then
+// on, until none was met: f calls begin() when they are to, and end() after it.
+template <class F>
+void WithEachAllocationFailing(F f) {
+  for (const int times : {1, support::FailingAllocations::kForEver}) {
+    for (int nth = 0;; ++nth) {
+      std::optional<support::FailingAllocations> failing;
+      f([&] { failing.emplace(nth, times); },
+        [&] {
+          const bool bit = failing->bit();
+          failing.reset();
+          return bit;
+        });
+      if (!f.bit) break;
+      BOOST_REQUIRE(nth < 1000);
+    }
+  }
+}
+
+// Opening either succeeds or leaves nothing open, and can be tried again.
+struct OpenFailing {
+  template <class Begin, class End>
+  void operator()(Begin begin, End end) {
+    Loop loop;
+    NetListener<EpollExecutor> listener;
+    loop.Enter([&](On& on) {
+      bool opened = false;
+      const auto address = SocketAddress::Inet("127.0.0.1", 0);
+      begin();
+      try {
+        opened = listener.Open(on, address).ok();
+      } catch (const std::bad_alloc&) {
+      }
+      bit = end();
+      BOOST_TEST(listener.size() == (opened ? 1u : 0u));
+      if (!opened) Must(listener.Open(on, address));
+      BOOST_TEST(listener.is_connected());
+    });
+  }
+  inline static bool bit = false;
+};
+
+// A client that there is no memory for is accepted later, or was closed.
+struct AcceptFailing {
+  template <class Begin, class End>
+  void operator()(Begin begin, End end) {
+    Loop loop;
+    NetListener<EpollExecutor> listener;
+    int accepted = 0;
+    loop.Enter([&](On& on) {
+      Must(listener.Open(on, SocketAddress::Inet("127.0.0.1", 0)));
+      listener.SetClientFunc(on, [&](On&, const Channel&) { ++accepted; });
+    });
+    const ResolvedAddress address = listener.addresses().front();
+    const RawSocket first = RawSocket::ConnectedTo(address);
+    begin();
+    for (int i = 0; i < 3; ++i) {
+      try {
+        loop.harness().RunOnce();
+      } catch (const std::bad_alloc&) {
+      }
+    }
+    bit = end();
+    const int before = accepted;
+    const RawSocket second = RawSocket::ConnectedTo(address);
+    loop.TurnUntil([&] { return accepted > before; });
+    loop.TurnUntil([&] { return accepted == 2 || first.IsAtEnd(); });
+  }
+  inline static bool bit = false;
+};
+
+// A channel is made or not, and a read ends with all that came or an error:
+// never with a hole in it.
+struct ReadFailing {
+  template <class Begin, class End>
+  void operator()(Begin begin, End end) {
+    const std::string text(30'000, 't');
+    Loop loop;
+    auto [ours, theirs] = RawSocket::Pair();
+    OwnedFd fd = ours.Release();
+    std::optional<Channel> channel;
+    std::optional<absl::StatusOr<std::string>> read;
+    bool has_started = false;
+    (void)theirs.SendSome(text);
+    (void)loop.executor().Enter([&](On& on) {
+      begin();
+      try {
+        auto adopted = Channel::Adopt(on, std::move(fd));
+        if (!adopted.ok()) return;
+        channel.emplace(*std::move(adopted));
+        channel->ReadExactly(on, text.size())
+            .Then([&](On&, absl::StatusOr<std::string> result) {
+              read.emplace(std::move(result));
+            });
+        has_started = true;
+      } catch (const std::bad_alloc&) {
+      }
+    });
+    for (int i = 0; i < 5; ++i) {
+      try {
+        loop.harness().RunOnce();
+      } catch (const std::bad_alloc&) {
+      }
+    }
+    bit = end();
+    if (has_started) {
+      loop.TurnUntil([&] { return read.has_value(); });
+      if (read->ok()) {
+        BOOST_TEST((**read == text));
+      } else {
+        BOOST_TEST(absl::IsResourceExhausted(read->status()));
+      }
+    }
+    loop.Enter([&](On&) { channel.reset(); });
+    BOOST_TEST(theirs.IsAtEnd());
+  }
+  inline static bool bit = false;
+};
+
+BOOST_AUTO_TEST_CASE(Rs06_AnyAllocationOfTheNetworkMayFail) {
+  WithEachAllocationFailing(OpenFailing());
+  WithEachAllocationFailing(AcceptFailing());
+  WithEachAllocationFailing(ReadFailing());
 }
 
 BOOST_AUTO_TEST_CASE(Ex17_AForkedChildLeavesItsParentsSocketsAlone) {
