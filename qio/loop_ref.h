@@ -183,7 +183,7 @@ absl::Status LoopRef<E>::Post(F f, Args&&... args) const {
   if (core_->closed()) return internal_loop_ref::IsGone();
   static_assert(alignof(Call) <= internal_post_blocks::kAlignment,
                 "qio: what is posted must not be aligned beyond a cache line");
-  std::size_t room = sizeof(Call);
+  std::size_t room = internal_post_blocks::SizeOf(sizeof(Call));
   if (!core_->TakeRoom(room)) return internal_loop_ref::IsFull();
   // Gives back what was taken, unless the loop has got it.
   struct Guard {

@@ -35,6 +35,12 @@ constexpr int ClassOf(std::size_t size) noexcept {
   return size <= kAlignment ? 0 : size <= 2 * kAlignment ? 1 : kNoClass;
 }
 
+// How large a block for `size` bytes is.
+constexpr std::size_t SizeOf(std::size_t size) noexcept {
+  const int size_class = ClassOf(size);
+  return size_class == kNoClass ? size : kAlignment << size_class;
+}
+
 inline void Free(void* memory) noexcept {
   ::operator delete(memory, std::align_val_t{kAlignment});
 }
