@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import resource
 import subprocess
 import sys
@@ -42,6 +43,10 @@ def public_headers():
             yield f"{prefix}{package}/{path.name}"
 
 
+class Missing(Exception):
+    """A header that is not installed."""
+
+
 class Compiler:
 
     def __init__(self, directory):
@@ -62,6 +67,9 @@ class Compiler:
         done = subprocess.run([*self.words, *words], capture_output=True,
                               text=True, errors="replace")
         if done.returncode != 0:
+            missing = re.search(r"fatal error: (\S+): No such file", done.stderr)
+            if missing:
+                raise Missing(missing[1])
             sys.exit(done.stderr)
         return done.stdout
 
@@ -140,11 +148,15 @@ def main():
             line("nothing", "")
             line(YARDSTICK, YARDSTICK)
             for peer, header in PEERS.items():
-                if (pathlib.Path("/usr/include") / header).exists() or \
-                        peer == "GLib":
+                try:
                     line(header, header)
+                except Missing:
+                    print(f"{peer} is not installed")
         for header in public_headers():
-            measured[header] = line(header, header)
+            try:
+                measured[header] = line(header, header)
+            except Missing as missing:
+                print(f"{header}: {missing} is not installed")
 
     if arguments.check:
         ceilings = json.loads(CEILINGS.read_text())
@@ -159,9 +171,10 @@ def main():
     if arguments.write_ceilings:
         out = pathlib.Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."),
                            arguments.write_ceilings)
-        out.write_text(json.dumps(
-            {header: ceiling_of(cost) for header, cost in measured.items()},
-            indent=1) + "\n")
+        ceilings = json.loads(CEILINGS.read_text())
+        for header, cost in measured.items():
+            ceilings[header] = ceiling_of(cost)
+        out.write_text(json.dumps(ceilings, indent=1) + "\n")
     for failure in failures:
         print("FAILED:", failure)
     return 1 if failures else 0
