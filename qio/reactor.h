@@ -258,15 +258,16 @@ class Reactor {
 
   // A walk over a descriptor's watches, which may change meanwhile: whichever
   // is removed is taken out of every walk.
-  class Walk {
+  class Walk : public internal_reactor::Link {
    public:
-    Walk(Walk*& innermost, WatchNode* first) noexcept
-        : innermost_(innermost), outer_(innermost), next_(first) {
-      innermost_ = this;
+    // Not inline, or g++ 12 warns of a link to what is on the stack, although
+    // the destructor takes it back.
+    [[gnu::noinline]] Walk(internal_reactor::Link& walks,
+                           WatchNode* first) noexcept
+        : next_(first) {
+      walks.PushBack(*this);
     }
-    Walk(const Walk&) = delete;
-    Walk& operator=(const Walk&) = delete;
-    ~Walk() { innermost_ = outer_; }
+    ~Walk() { Unlink(); }
 
     // The next watch, or null.
     WatchNode* Next() noexcept {
@@ -278,11 +279,8 @@ class Reactor {
     void LeaveOut(const WatchNode& node) noexcept {
       if (next_ == &node) next_ = node.next;
     }
-    Walk* outer() const noexcept { return outer_; }
 
    private:
-    Walk*& innermost_;
-    Walk* const outer_;
     WatchNode* next_;
   };
 
@@ -374,8 +372,8 @@ class Reactor {
 
   internal_mailbox::NodeQueue queue_;
   std::vector<Descriptor> descriptors_;
-  Walk* walk_ = nullptr;     // The innermost of those under way.
-  std::uint64_t batch_ = 0;  // Numbers the calls of Dispatch().
+  internal_reactor::Link walks_;  // Those under way.
+  std::uint64_t batch_ = 0;       // Numbers the calls of Dispatch().
 
   internal_timer_wheel::TimerWheel wheel_;
   internal_reactor::Link firing_;    // Due, and taken out of the wheel.
@@ -649,7 +647,7 @@ inline void Reactor::CallWatches(int fd, std::uint32_t generation,
     CallWatch(*descriptor.first, happened, batch);
     return;
   }
-  Walk walk(walk_, descriptor.first);
+  Walk walk(walks_, descriptor.first);
   while (WatchNode* next = walk.Next()) {
     CallWatch(*next, happened, batch);
     if (batch_ != batch) return;
@@ -781,8 +779,8 @@ inline void Reactor::Unlink(WatchNode& node) noexcept {
   Descriptor& descriptor = descriptors_[static_cast<std::size_t>(node.fd)];
   (node.prev != nullptr ? node.prev->next : descriptor.first) = node.next;
   (node.next != nullptr ? node.next->prev : descriptor.last) = node.prev;
-  for (Walk* walk = walk_; walk != nullptr; walk = walk->outer()) {
-    walk->LeaveOut(node);
+  for (auto* walk = walks_.next; walk != &walks_; walk = walk->next) {
+    static_cast<Walk*>(walk)->LeaveOut(node);
   }
   node.fd = -1;
   if (!std::exchange(node.idle, false)) --watches_;
