@@ -46,6 +46,8 @@
 //
 //   // In a forked child, before anything else: what the host wants done there.
 //   void AfterFork();
+//   // There, the host lets nobody run it.
+//   static constexpr bool kRefusesForksItself = true;
 //   // Lets Run() return; called by a signal handler. Only for a loop that
 //   // promises it (EX-19).
 //   void StopFromSignal();

@@ -35,6 +35,8 @@ class SdEventHarness {
   static std::vector<Exemption> Exemptions() { return {}; }
   static constexpr Exceptions kExceptions = Exceptions::kTerminate;
   static constexpr bool kSeveralThreads = false;
+  // Its functions return ECHILD.
+  static constexpr bool kRefusesForksItself = true;
 
   SdEventHarness() {
     sd_event_new(&event_);
