@@ -116,6 +116,8 @@ namespace internal_post_blocks {
 
 inline constexpr std::size_t kAlignment = 64;
 
+constexpr std::size_t SizeOf(std::size_t size) noexcept { return size; }
+
 inline void Free(void* memory) noexcept {
   ::operator delete(memory, std::align_val_t{kAlignment});
 }
