@@ -99,7 +99,8 @@ class FourStreams(unittest.TestCase):
         destination.communicate()
         _, errors = source.communicate(timeout=WAIT_S)
         self.assertEqual(source.returncode, 1)
-        self.assertOneLine(errors)
+        # On a busy machine its end has to say for which workers it waits.
+        self.assertOneLine(re.sub(r"(?m)^qio: the end of .*\n", "", errors))
 
     def test_a_client_that_speaks_something_else(self):
         destination, address = self.listen()

@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -118,13 +119,20 @@ class Roster {
     for (const Member* member = first_; member != nullptr;
          member = member->next) {
       if (const char* name = member->doing.load(std::memory_order_relaxed)) {
-        names.emplace_back(name);
+        names.emplace_back(TypeIn(name));
       }
     }
     return names;
   }
 
  private:
+  // X of "const char* NameOf() [with T = X]", as compilers spell a function.
+  static std::string_view TypeIn(std::string_view function) {
+    const std::size_t at = function.find("T = ");
+    if (at == function.npos || !function.ends_with(']')) return function;
+    return function.substr(at + 4, function.size() - at - 5);
+  }
+
   Member* first_ = nullptr;
   int size_ = 0;
   std::condition_variable empty_;
