@@ -53,7 +53,7 @@ struct RemoteCall : Node {
       ~Disposer() {
         LoopCore& core = call->core;
         call->~RemoteCall();
-        core.returned().template Give<sizeof(RemoteCall)>(call);
+        core.returned().template Give<RemoteCall>(call);
       }
       RemoteCall* call;
     } disposer{static_cast<RemoteCall*>(self)};
@@ -158,8 +158,8 @@ class LoopRef {
   internal_loop_core::LoopCore* core_;
 };
 
-// Frees what the calling thread keeps for its next posts: 1,024 blocks of 64
-// bytes and as many of 128 at most, after a burst. It ends with the thread
+// Frees what the calling thread keeps for its next posts: after a burst, blocks
+// of 64 bytes and of 128, a MiB of each at most. They end with the thread
 // otherwise.
 //
 // Affinity:  any thread.
@@ -181,23 +181,21 @@ absl::Status LoopRef<E>::Post(F f, Args&&... args) const {
                 "OnLoop<E>& of that loop, then the arguments");
   using Call = internal_loop_ref::RemoteCall<E, F, std::decay_t<Args>...>;
   if (core_->closed()) return internal_loop_ref::IsGone();
-  static_assert(alignof(Call) <= internal_post_blocks::kAlignment,
-                "qio: what is posted must not be aligned beyond a cache line");
-  std::size_t room = internal_post_blocks::SizeOf(sizeof(Call));
+  std::size_t room = internal_post_blocks::kSizeOf<Call>;
   if (!core_->TakeRoom(room)) return internal_loop_ref::IsFull();
   // Gives back what was taken, unless the loop has got it.
   struct Guard {
     ~Guard() {
       if (!is_mine) return;
       core.GiveRoomBack(room);
-      if (memory != nullptr) internal_post_blocks::Free(memory);
+      if (memory != nullptr) internal_post_blocks::Free<Call>(memory);
     }
     internal_loop_core::LoopCore& core;
     std::size_t room;
     void* memory;
     bool is_mine = true;
   } guard{*core_, room,
-          internal_post_blocks::Allocate<sizeof(Call)>(core_->returned())};
+          internal_post_blocks::Allocate<Call>(core_->returned())};
   if (guard.memory == nullptr) return internal_loop_ref::HasNoMemory();
   Call* call =
       ::new (guard.memory) Call(*core_, room, f, std::forward<Args>(args)...);

@@ -27,25 +27,32 @@ struct Block {
   Block* next;
 };
 
-inline constexpr std::size_t kAlignment = 64;
+inline constexpr std::size_t kSmallest = 64;
 inline constexpr int kClasses = 2;  // 64 and 128 bytes.
 inline constexpr int kNoClass = kClasses;
 
-constexpr int ClassOf(std::size_t size) noexcept {
-  return size <= kAlignment ? 0 : size <= 2 * kAlignment ? 1 : kNoClass;
-}
+// Of the blocks that a T takes.
+template <class T>
+inline constexpr int kClassOf = alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__
+                                    ? kNoClass
+                                : sizeof(T) <= kSmallest     ? 0
+                                : sizeof(T) <= 2 * kSmallest ? 1
+                                                             : kNoClass;
+template <class T>
+inline constexpr std::size_t kSizeOf =
+    kClassOf<T> == kNoClass ? sizeof(T) : kSmallest << kClassOf<T>;
 
-// How large a block for `size` bytes is.
-constexpr std::size_t SizeOf(std::size_t size) noexcept {
-  const int size_class = ClassOf(size);
-  return size_class == kNoClass ? size : kAlignment << size_class;
-}
-
-inline void Free(void* memory) noexcept {
-  ::operator delete(memory, std::align_val_t{kAlignment});
+// The memory of one T, which is not kept.
+template <class T>
+void Free(void* memory) noexcept {
+  if constexpr (alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+    ::operator delete(memory, std::align_val_t{alignof(T)});
+  } else {
+    ::operator delete(memory);
+  }
 }
 inline void FreeAll(Block* block) noexcept {
-  while (block != nullptr) Free(std::exchange(block, block->next));
+  while (block != nullptr) ::operator delete(std::exchange(block, block->next));
 }
 
 // What a loop gives back.
@@ -62,12 +69,12 @@ class Returned {
   }
 
   // Affinity:  owning loop. The block is offered by the next Flush().
-  template <std::size_t kSize>
+  template <class T>
   void Give(void* memory) noexcept {
-    if constexpr (ClassOf(kSize) == kNoClass) {
-      Free(memory);
+    if constexpr (kClassOf<T> == kNoClass) {
+      Free<T>(memory);
     } else {
-      Stack& stack = stacks_[ClassOf(kSize)];
+      Stack& stack = stacks_[kClassOf<T>];
       auto* block = ::new (memory) Block{stack.first};
       if (stack.first == nullptr) stack.last = block;
       stack.first = block;
@@ -80,8 +87,8 @@ class Returned {
   void Flush() noexcept {
     if (!has_some_) return;
     has_some_ = false;
-    for (Stack& stack : stacks_) {
-      if (stack.first != nullptr) Offer(stack);
+    for (int i = 0; i < kClasses; ++i) {
+      if (stacks_[i].first != nullptr) Offer(stacks_[i], kSmallest << i);
     }
   }
 
@@ -93,24 +100,24 @@ class Returned {
   }
 
  private:
-  // A burst may have needed more; they are not kept for the next.
-  static constexpr int kOfferedMax = 1024;
+  // Of each class. A burst may have needed more, which is not kept.
+  static constexpr std::size_t kOfferedBytesMax = 1 << 20;
 
   struct Stack {
     std::atomic<Block*> shared{nullptr};
     // Owning loop: not offered yet, and how many are or will be.
     Block* first = nullptr;
     Block* last = nullptr;
-    int count = 0;
-    int offered = 0;
+    std::size_t count = 0;
+    std::size_t offered = 0;
   };
 
-  static void Offer(Stack& stack) noexcept {
+  static void Offer(Stack& stack, std::size_t size) noexcept {
     Block* const first = std::exchange(stack.first, nullptr);
-    const int count = std::exchange(stack.count, 0);
+    const std::size_t count = std::exchange(stack.count, 0);
     Block* top = stack.shared.load(std::memory_order_relaxed);
     if (top == nullptr) stack.offered = 0;  // All were taken.
-    if (stack.offered + count > kOfferedMax) {
+    if ((stack.offered + count) * size > kOfferedBytesMax) {
       stack.last->next = nullptr;
       FreeAll(first);
       return;
@@ -154,22 +161,24 @@ struct CacheEnd {
       return block;
     }
   }
-  return ::operator new(kAlignment << size_class, std::align_val_t{kAlignment},
-                        std::nothrow);
+  return ::operator new(kSmallest << size_class, std::nothrow);
 }
 
-// Null if there is no memory.
+// For one T. Null if there is no memory.
 //
 // Affinity:  any thread.
-template <std::size_t kSize>
+template <class T>
 void* Allocate(Returned& returned) noexcept {
-  if constexpr (ClassOf(kSize) == kNoClass) {
-    return ::operator new(kSize, std::align_val_t{kAlignment}, std::nothrow);
-  } else {
-    Block*& free = cache.free[ClassOf(kSize)];
+  if constexpr (kClassOf<T> != kNoClass) {
+    Block*& free = cache.free[kClassOf<T>];
     if (free == nullptr) [[unlikely]]
-      return Refill(returned, ClassOf(kSize));
+      return Refill(returned, kClassOf<T>);
     return std::exchange(free, free->next);
+  } else if constexpr (alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+    return ::operator new(sizeof(T), std::align_val_t{alignof(T)},
+                          std::nothrow);
+  } else {
+    return ::operator new(sizeof(T), std::nothrow);
   }
 }
 

@@ -114,28 +114,28 @@ namespace qio::inline QIO_ABI {
 // the system: all of a model share that, and keep it from run to run.
 namespace internal_post_blocks {
 
-inline constexpr std::size_t kAlignment = 64;
+template <class T>
+inline constexpr std::size_t kSizeOf = sizeof(T);
 
-constexpr std::size_t SizeOf(std::size_t size) noexcept { return size; }
-
-inline void Free(void* memory) noexcept {
-  ::operator delete(memory, std::align_val_t{kAlignment});
+template <class T>
+void Free(void* memory) noexcept {
+  ::operator delete(memory, std::align_val_t{64});
 }
 
 inline void FreeCache() noexcept {}
 
 class Returned {
  public:
-  template <std::size_t>
+  template <class T>
   void Give(void* memory) noexcept {
-    Free(memory);
+    Free<T>(memory);
   }
   void Flush() noexcept {}
 };
 
-template <std::size_t kSize>
+template <class T>
 void* Allocate(Returned&) noexcept {
-  return ::operator new(kSize, std::align_val_t{kAlignment});
+  return ::operator new(sizeof(T), std::align_val_t{64});
 }
 
 }  // namespace internal_post_blocks
