@@ -45,10 +45,11 @@ def _planted_source_impl(ctx):
     # Ours, by the names that they are included by.
     headers = {}
     for header in context.headers.to_list():
-        if _VIRTUAL in header.path:
-            name = header.path.split(_VIRTUAL)[1].partition("/")[2]
-            if name.startswith("qio/"):
-                headers[name] = header
+        name = header.short_path
+        if _VIRTUAL in name:
+            name = name.split(_VIRTUAL)[1].partition("/")[2]
+        if name.startswith("qio/"):
+            headers[name] = header
     source = ctx.actions.declare_file(ctx.attr.out)
     arguments = ctx.actions.args()
     arguments.add(ctx.file._plant)
