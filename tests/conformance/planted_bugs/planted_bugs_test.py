@@ -76,7 +76,7 @@ def complaint_of(bug, run):
     if run.code == 2:
         return f"CANNOT BE PLANTED: {run.said.strip()}"
     failed = f'error: in "{bug.suite}/{bug.case}"' in run.said
-    hangs = f"FAILED: {bug.case} hangs" in run.said
+    hangs = f"({bug.case}) hangs: no end" in run.said
     if bug.sanitizer:
         is_seen = _REPORTS[bug.sanitizer] in run.said
     elif bug.seen_as == "hang":
@@ -118,7 +118,7 @@ def self_test():
                clauses.Clause("EX-03", "P1", "")]
 
     failed = 'error: in "S/Ex01_A": check'
-    hangs = "FAILED: Ex01_A hangs"
+    hangs = "FAILED: EX-01, A rule (Ex01_A) hangs: no end after 5 s"
     assert complaint_of(Planted, Run(201, failed)) is None
     assert "LIVES" in complaint_of(Planted, Run(0, ""))
     assert "CANNOT" in complaint_of(Planted, Run(2, "It does not apply"))
