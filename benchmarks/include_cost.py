@@ -26,7 +26,8 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).absolute().parent
-CEILINGS = HERE / "include_ceilings.json"
+# Bazel starts tests and programs in the root of their runfiles.
+CEILINGS = pathlib.Path("benchmarks/include_ceilings.json")
 # Beside this file is a link to it, or this file is in the tree itself.
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
