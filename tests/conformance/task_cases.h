@@ -1525,6 +1525,47 @@ struct Tk15_ATaskThatNeverStartedLeavesNothing {
 };
 
 template <class H>
+struct Tk16_AResultGoesToAnotherLoopByAPost {
+  static constexpr char kRule[] =
+      "A result reaches another loop when it is posted there, by the "
+      "completion "
+      "that has it, and is moved: there is one of it on either";
+
+  static void Run() {
+    using E = typename H::Executor;
+    struct Arrival {
+      const int* address = nullptr;
+      E* executor = nullptr;
+    };
+    Loop<H> first, second;
+    const int* made = nullptr;
+    Arrival arrival;
+    const LoopRef<E> ref = second.Ref();
+    first.Enter([&](auto& on) {
+      RunInThread(on, [] {
+        return std::make_unique<int>(7);
+      }).Then([&](auto& on, absl::StatusOr<std::unique_ptr<int>> result) {
+        BOOST_TEST(&on.executor() == &first.executor());
+        std::unique_ptr<int> number = *std::move(result);
+        made = number.get();
+        const absl::Status posted =
+            ref.Post([](OnLoop<E>& on, std::unique_ptr<int> number,
+                        Arrival* a) { *a = {number.get(), &on.executor()}; },
+                     std::move(number), AssumeSendable(&arrival));
+        BOOST_TEST(posted.ok());
+        BOOST_TEST(number == nullptr);
+      });
+    });
+    first.TurnUntil([&] { return made != nullptr; });
+    first.TurnALot();
+    BOOST_TEST(arrival.address == nullptr);
+    second.TurnUntil([&] { return arrival.address != nullptr; });
+    BOOST_TEST(arrival.address == made);
+    BOOST_TEST(arrival.executor == &second.executor());
+  }
+};
+
+template <class H>
 struct Tk17_ThreadsAndQueueAreBounded {
   static constexpr char kRule[] =
       "A pool has no more threads than its cap; what is queued behind them is "
@@ -2586,6 +2627,7 @@ void AddTaskCases(Suite& suite) {
       Tk11_AnExceptionOfTheWorkerIsAStatus<H>,
       Tk12_AThrowingCompletionIsFreedOnce<H>, Tk13_AnyAllocationMayFail<H>,
       Tk14_ShutdownNamesTheStragglers<H>, Tk15_AHandleMayBeDropped<H>,
+      Tk16_AResultGoesToAnotherLoopByAPost<H>,
       Tk15_ATaskThatNeverStartedLeavesNothing<H>,
       Tk17_ThreadsAndQueueAreBounded<H>, Tk18_ACompletionMayStartTasks<H>,
       Tk19_LookupsHaveThreadsOfTheirOwn<H>, Tk20_WaitReturnsTheResult<H>,
