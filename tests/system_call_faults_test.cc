@@ -431,8 +431,8 @@ constexpr int kStride = 7;
 constexpr int kStride = 1;
 #endif
 
-// With the first thread a sanitizer starts one of its own, which stays. A joined
-// thread may stand in /proc a little longer.
+// With the first thread a sanitizer starts one of its own, which stays. One
+// that was joined may stand in /proc a little longer.
 struct StartsTheFirstThread {
   StartsTheFirstThread() {
     pid_t thread = 0;
