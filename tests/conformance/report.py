@@ -48,6 +48,15 @@ class Executor:
         self.seconds[clause_id] = time.monotonic() - begin
         return result
 
+    def reason(self, clause_id):
+        """Why it is exempt from a clause, or from the cases of one."""
+        names = [clause_id] + [
+            case["name"] for _, described in self.programs
+            for case in described["cases"] if case["clause"] == clause_id]
+        return "; ".join(dict.fromkeys(
+            self.exemptions[name] for name in names
+            if name in self.exemptions))
+
     def _run(self, clause_id, on_demand):
         if clause_id in self.exemptions:
             return "exempt"
@@ -134,7 +143,7 @@ def junit(listed, executors, results):
                 child(case, "failure", message="of the base, and has no case")
             elif result == "exempt":
                 child(case, "skipped",
-                      message="exempt: " + executor.exemptions[clause.id])
+                      message="exempt: " + executor.reason(clause.id))
             elif result != "pass":
                 child(case, "skipped", message={
                     "missing": "has no case", "on demand": "runs on demand",

@@ -51,7 +51,7 @@ _CASES = [case("Ex01_RunsOnce"), case("Ex01_RunsAtAll"), case("Ex03_InOrder"),
 class ReportTest(unittest.TestCase):
     report = None
 
-    def run_report(self, *options, cases=tuple(_CASES), fails=()):
+    def run_report(self, *options, cases=tuple(_CASES), fails=(), exempt=()):
         """Returns the exit code, what was printed, and the XML's root."""
         with tempfile.TemporaryDirectory() as directory:
             here = pathlib.Path(directory)
@@ -59,7 +59,8 @@ class ReportTest(unittest.TestCase):
             (here / "program").write_text(_PROGRAM.format(
                 python=sys.executable, fails=fails, described=json.dumps({
                     "suite": "S", "cases": cases,
-                    "exemptions": {"EX-02": _EXEMPT}})))
+                    "exemptions": dict.fromkeys(["EX-02", *exempt],
+                                                _EXEMPT)})))
             (here / "program").chmod(0o755)
             run = subprocess.run(
                 [sys.executable, self.report, here / "README.md",
@@ -101,6 +102,15 @@ class ReportTest(unittest.TestCase):
             "| EX-01 | P0 | Posts run \\| once | pass | pass |\n"
             "| EX-02 | P0 | Never elsewhere | exempt | exempt |\n", printed)
         self.assertIn(f"- two, EX-02: {_EXEMPT}", printed)
+
+    def test_a_clause_is_exempt_with_its_last_case(self):
+        code, _, suites = self.run_report(
+            exempt=["Ex01_RunsOnce", "Ex03_InOrder"])
+        self.assertEqual(code, 0)
+        outcomes = self.outcomes(suites[0])
+        self.assertEqual(outcomes["EX-01 Posts run | once"], (None, None))
+        self.assertEqual(outcomes["EX-03 In order"],
+                         ("skipped", "exempt: " + _EXEMPT))
 
     def test_a_failure_is_told(self):
         code, printed, suites = self.run_report(fails=["Ex01_RunsAtAll"])
