@@ -13,6 +13,7 @@ _CLAUSE = re.compile(rf"^- \*\*({_ID})\*\* (P\d) (.*)$", re.M)
 _BASE = re.compile(r"^The base: (.*?)\n\n", re.M | re.S)
 _WITHOUT = re.compile(r"^Without a case of their own: (.*?)\.?\n\n",
                       re.M | re.S)
+_OF_SOME = re.compile(r"^Of some executors alone: (.*?)\.?\n\n", re.M | re.S)
 
 
 class Clauses:
@@ -34,6 +35,10 @@ class Clauses:
         # Families or clauses without cases; the list says why.
         self.without_cases = set(re.findall(rf"{_ID}|[A-Z]{{2}}",
                                             without[1] if without else ""))
+
+        # Clauses that an executor without a case for them does not promise.
+        of_some = _OF_SOME.search(text)
+        self.of_some = set(re.findall(_ID, of_some[1] if of_some else ""))
 
     def _base(self, text):
         """IDs of "EX, TI, P0; NL-01 to NL-06, NL-09; ..."."""

@@ -16,13 +16,18 @@ import unittest
 import xml.etree.ElementTree
 
 _README = """
-The base: EX, P0.
+The base: EX and RS, P0.
 
 - **EX-01** P0 Posts run | once. *Lost.*
 - **EX-02** P0 Never elsewhere. *Wrong loop.*
 - **EX-03** P1 In order.
 - **EX-04** P2 Idle.
 - **EX-05** P1 Nobody has written its case.
+
+Of some executors alone: EX-06.
+
+- **EX-06** P0 One promises it.
+- **RS-01** P0 Not of the suite.
 """
 
 _EXEMPT = "no kernel <here>"
@@ -62,9 +67,15 @@ class ReportTest(unittest.TestCase):
                     "exemptions": dict.fromkeys(["EX-02", *exempt],
                                                 _EXEMPT)})))
             (here / "program").chmod(0o755)
+            (here / "another").write_text(_PROGRAM.format(
+                python=sys.executable, fails=(), described=json.dumps({
+                    "suite": "S", "cases": [case("Ex06_OfOne")],
+                    "exemptions": {}})))
+            (here / "another").chmod(0o755)
             run = subprocess.run(
                 [sys.executable, self.report, here / "README.md",
-                 f"one={here}/program", f"two={here}/program",
+                 f"one={here}/program", f"one={here}/another",
+                 f"two={here}/program",
                  "--junit=report.xml", "--markdown=report.md", *options],
                 stdout=subprocess.PIPE, check=False, text=True,
                 env={**os.environ, "BUILD_WORKING_DIRECTORY": directory})
@@ -91,12 +102,14 @@ class ReportTest(unittest.TestCase):
         code, printed, suites = self.run_report()
         self.assertEqual(code, 0)
         self.assertEqual([s.get("name") for s in suites], ["one", "two"])
-        for suite in suites:
+        of_one = [(None, None), ("skipped", "no promise of this executor")]
+        for suite, outcome in zip(suites, of_one):
             self.assertEqual(self.outcomes(suite), {
                 "EX-01 Posts run | once": (None, None),
                 "EX-02 Never elsewhere": ("skipped", "exempt: " + _EXEMPT),
                 "EX-03 In order": (None, None),
                 "EX-04 Idle": ("skipped", "runs on demand"),
+                "EX-06 One promises it": outcome,
             })
         self.assertIn(
             "| EX-01 | P0 | Posts run \\| once | pass | pass |\n"
