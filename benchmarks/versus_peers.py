@@ -230,6 +230,8 @@ def main():
     about, begin = machine(), time.monotonic()
     chosen = [w for w in workloads(options)
               if options.only in w.measurement["workload"]]
+    if not chosen:
+        sys.exit(f"no workload has {options.only!r} in its name")
     for repeat in range(options.repeats):
         if repeat and (time.monotonic() - begin) / repeat * (repeat + 1) > \
                 seconds_max:
