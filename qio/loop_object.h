@@ -1,17 +1,18 @@
 // Copyright 2026 The qio Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// qio/net/internal/loop_object.h
+// qio/loop_object.h
 //
-// What channels and listeners are made of, in recycled memory of their loop:
+// For the libraries above the core: what channels, listeners and operations are
+// made of, in recycled memory of their loop:
 // LoopPtr<T>, an object that several things on the loop refer to, and
 // LoopFunction<E, Args...>, a function of the user's. Both may outlive the
 // executor.
 //
 // Affinity:  owning loop; after the executor is gone, where the owner is.
 
-#ifndef QIO_NET_INTERNAL_LOOP_OBJECT_H_
-#define QIO_NET_INTERNAL_LOOP_OBJECT_H_
+#ifndef QIO_LOOP_OBJECT_H_
+#define QIO_LOOP_OBJECT_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -204,4 +205,4 @@ class LoopFunction {
 }  // namespace internal_loop_object
 }  // namespace qio::inline QIO_ABI
 
-#endif  // QIO_NET_INTERNAL_LOOP_OBJECT_H_
+#endif  // QIO_LOOP_OBJECT_H_
