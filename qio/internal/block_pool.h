@@ -17,11 +17,25 @@
 
 #include "qio/config.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define QIO_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define QIO_ASAN 1
+#endif
+#endif
+#ifndef QIO_ASAN
+#define QIO_ASAN 0
+#endif
+#if QIO_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace qio::inline QIO_ABI {
 namespace internal_block_pool {
 
-// Blocks of 64, 128, 256 and 512 bytes, each size from slabs that are freed
-// with the pool; what is larger is allocated and freed one by one.
+// Blocks of 64, 128, and so on to 4096 bytes, each size from slabs that are
+// freed with the pool; what is larger is allocated and freed one by one.
 //
 // Affinity:  owning loop, all of it.
 // Errors:    Allocate() throws std::bad_alloc and leaves everything as it was.
@@ -50,6 +64,7 @@ class BlockPool {
       Refill(ClassOf(size));
     Block* block = free;
     free = block->next;
+    SetAccessible(block, kAlignment << ClassOf(size), true);
     return block;
   }
 
@@ -61,6 +76,7 @@ class BlockPool {
     }
     Block*& free = free_[ClassOf(size)];
     free = ::new (memory) Block{free};
+    SetAccessible(free, kAlignment << ClassOf(size), false);
   }
 
   // For whoever is not on the loop, once the loop is gone: what is in a slab
@@ -88,7 +104,7 @@ class BlockPool {
     Slab* next;
   };
 
-  static constexpr std::size_t kClasses = 4;
+  static constexpr std::size_t kClasses = 7;
   static constexpr std::size_t kLargest = kAlignment << (kClasses - 1);
   static constexpr std::size_t kSlabBytes = 8192;
 
@@ -96,6 +112,19 @@ class BlockPool {
     return size <= kAlignment ? 0
                               : static_cast<std::size_t>(
                                     std::bit_width((size - 1) / kAlignment));
+  }
+
+  // AddressSanitizer reports a use of what is free, but for its link.
+  static void SetAccessible([[maybe_unused]] Block* block,
+                            [[maybe_unused]] std::size_t size,
+                            [[maybe_unused]] bool accessible) noexcept {
+#if QIO_ASAN
+    if (accessible) {
+      __asan_unpoison_memory_region(block + 1, size - sizeof(Block));
+    } else {
+      __asan_poison_memory_region(block + 1, size - sizeof(Block));
+    }
+#endif
   }
 
   void Refill(std::size_t size_class) {
