@@ -23,6 +23,8 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <stop_token>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -33,20 +35,30 @@
 #include "qio/executor.h"
 #include "qio/internal/exception_status.h"
 #include "qio/internal/task_block.h"
+#include "qio/internal/type_name.h"
+#include "qio/internal/worker_context.h"
+#include "qio/loop_object.h"
 #include "qio/on_loop.h"
+#include "qio/progress.h"
 #include "qio/reactor.h"
 #include "qio/sendable.h"
 #include "qio/status.h"
+#include "qio/stop_token.h"
 #include "qio/task_scope.h"
 #include "qio/workers.h"
 
 namespace qio::inline QIO_ABI {
+
+struct CancelHook;
 
 namespace internal_task {
 struct TaskMaker;
 
 template <class Result, class... Args>
 void MakeResult(internal_task_block::TaskBlock* task, Args&&... args);
+
+// In place of its own, the hook of a completer that was dropped on the loop.
+CancelHook& DroppedHook() noexcept;
 }  // namespace internal_task
 
 // What a completion receives for a result of type T: StatusOr<T>, or Status
@@ -87,6 +99,7 @@ class TaskHandle {
  private:
   template <class, class>
   friend class QIOTask;
+  friend struct internal_task::TaskMaker;
 
   explicit TaskHandle(internal_task_block::TaskBlock* task) noexcept
       : loop_id_(task->core->id()),
@@ -158,6 +171,43 @@ class [[nodiscard(
                   scope.scope_.core != nullptr ? &scope.scope_.tasks : nullptr);
   }
 
+  // QIOTask::WithDeadline(), WithTimeout()
+  //
+  // The same task, given up at `deadline`, a std::chrono::steady_clock
+  // time_point, or `timeout`, a std::chrono::duration, after it was started: it
+  // completes with kDeadlineExceeded then, which says what it was waiting for,
+  // and what still runs of it is told that nobody waits.
+  //
+  // Errors:  throws std::bad_alloc; the task ends here then.
+  // Cost:    one task and one timer more; no allocation in steady state.
+  template <class TimePoint>
+  QIOTask WithDeadline(TimePoint deadline) &&;
+  template <class Duration>
+  QIOTask WithTimeout(Duration timeout) &&;
+
+  // QIOTask::WithStopToken()
+  //
+  // The same task, cancelled when somebody, on any thread, asks `token`'s
+  // std::stop_source to stop; also if that was before the start. It completes
+  // with kCancelled then.
+  //
+  // Errors:  throws std::bad_alloc; the task ends here then.
+  // Cost:    one task more; no allocation in steady state.
+  QIOTask WithStopToken(std::stop_token token) &&;
+
+  // QIOTask::On()
+  //
+  // The same task seen from another loop, on which its completion will run: the
+  // result is moved there, and has to be Sendable. To be called, and started,
+  // where both loops run; from elsewhere there is RunOn() (qio/hop.h).
+  //
+  // Errors:  to the completion: Aborted if the first loop's executor ends
+  // first.
+  //          Throws std::bad_alloc; the task ends here then.
+  // Cost:    one task more, and one allocation.
+  template <class Other>
+  QIOTask<Other, T> On(OnLoop<Other>& on) &&;
+
   // QIOTask::Wait()
   //
   // Blocks the loop until the worker has returned, and returns its result. No
@@ -165,7 +215,8 @@ class [[nodiscard(
   // shutdown; a loop that waits serves nobody. QEMU: qio_task_wait_thread.
   //
   // Errors:  kFailedPrecondition if the task needs the loop to turn, which
-  //          only those of workers do not.
+  //          only those of workers do not, unless somebody listens to their
+  //          progress.
   [[nodiscard("qio: it can fail; look at its Status")]]
   Result Wait(OnLoop<E>& on) &&;  // qio: pass the witness of its loop
 
@@ -173,6 +224,8 @@ class [[nodiscard(
   using TaskBlock = internal_task_block::TaskBlock;
   using Access = internal_reactor::Access;
 
+  template <class, class, class>
+  friend class ProgressTask;
   friend struct internal_task::TaskMaker;
 
   explicit QIOTask(TaskBlock* task) noexcept : task_(task) {}
@@ -183,6 +236,38 @@ class [[nodiscard(
   TaskBlock* task_;
 };
 
+// ProgressTask<E, T, P>
+//
+// The task of a worker that takes a Progress<P>: a QIOTask to which can be said
+// who hears of its progress. Without that nobody does.
+template <class E, class T, class P>
+class [[nodiscard(
+    "qio: a QIOTask does nothing until it is given its "
+    "completion: .Then(...) or .Wait(on)")]] ProgressTask
+    : public QIOTask<E, T> {
+ public:
+  // ProgressTask::OnProgress()
+  //
+  // Has listener(on, P) called on the owning loop with what the worker reports:
+  // with the newest only of what came while the loop was busy, and neither
+  // after the completion nor after a Cancel().
+  //
+  // Destroys:  `listener` on the owning loop: when the task has been cancelled,
+  //            or its scope has ended, or its completion has.
+  // Errors:    throws std::bad_alloc, and what moving `listener` throws.
+  template <class Listener>
+  QIOTask<E, T> OnProgress(Listener listener) &&;
+
+ private:
+  friend struct internal_task::TaskMaker;
+
+  ProgressTask(internal_task_block::TaskBlock* task,
+               internal_progress::Delivery<E, P>& delivery) noexcept
+      : QIOTask<E, T>(task), delivery_(&delivery) {}
+
+  internal_progress::Delivery<E, P>* delivery_;
+};
+
 // RunInThread()
 //
 // A task that calls worker(args...) on a thread of the executor's workers.
@@ -191,10 +276,15 @@ class [[nodiscard(
 // as StatusOr<U>, void or Status as Status, an exception as kUnknown with its
 // type and message.
 //
+// A worker that can be stopped takes a StopToken (or std::stop_token) before
+// its arguments, and one that tells how far it is a Progress<P> (after the
+// token, if it takes both); the task is a ProgressTask then. A generic lambda
+// is given neither.
+//
 // Destroys:  the arguments on the worker's thread when it has returned; the
 //            result, if nobody wants it any more, on that thread too.
 // Errors:    throws std::bad_alloc if there is no memory for the task.
-// Cost:      no allocation in steady state.
+// Cost:      no allocation in steady state; one if it takes a std::stop_token.
 template <class E, class Worker, class... Args>
 auto RunInThread(OnLoop<E>& on, Worker worker, Args&&... args);
 
@@ -212,6 +302,10 @@ auto RunInLane(OnLoop<E>& on, Lane lane, Worker worker, Args&&... args);
 //   });
 //
 // Destroys:  `start` when it has returned, or with a task that never started.
+// Errors:    throws std::bad_alloc, and what moving `start` throws. What
+// `start`
+//            throws reaches the completion as kUnknown; it leaves Then() if the
+//            completer is in other hands by then.
 template <class T, class E, class Start>
 QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start);
 
@@ -221,6 +315,9 @@ QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start);
 // that it was given to.
 struct CancelHook {
   void (*cancelled)(CancelHook*) noexcept;
+  // What it waits for now, in words, for what reports a task that takes too
+  // long. Null: the type of what started it will do.
+  std::string (*describe)(const CancelHook*) = nullptr;
 };
 
 // Completer<E, T>
@@ -290,7 +387,7 @@ class Completer {
   }
 
   void Drop() noexcept {
-    SetHook(nullptr);
+    SetHook(&internal_task::DroppedHook());
     auto* task = std::exchange(task_, nullptr);
     internal_task::MakeResult<Result>(
         task, absl::AbortedError("the operation was dropped without a result"));
@@ -339,6 +436,11 @@ class SendableCompleter {
     task->PublishFromElsewhere();
   }
 
+  // As a Completer's; another thread may learn of it late.
+  bool wanted() const noexcept {
+    return !task_->skip.load(std::memory_order_relaxed);
+  }
+
  private:
   template <class, class>
   friend class Completer;
@@ -360,6 +462,11 @@ using internal_task_block::TaskOps;
 using internal_workers::Work;
 using internal_workers::WorkOps;
 
+inline CancelHook& DroppedHook() noexcept {
+  static constexpr CancelHook kHook{[](CancelHook*) noexcept {}};
+  return const_cast<CancelHook&>(kHook);  // Which nobody writes to.
+}
+
 constexpr std::size_t RoundUp(std::size_t size, std::size_t alignment) {
   return (size + alignment - 1) / alignment * alignment;
 }
@@ -377,6 +484,22 @@ struct ValueOf<absl::StatusOr<U>> {
 template <>
 struct ValueOf<absl::Status> {
   using Type = void;
+};
+
+// QIOTask<E, T> for a class that is or derives from one, else void.
+template <class E, class T>
+std::type_identity<QIOTask<E, T>> TaskOf(const QIOTask<E, T>*);
+std::type_identity<void> TaskOf(const volatile void*);
+template <class A>
+using TaskIn = typename decltype(TaskOf(
+    static_cast<std::remove_cvref_t<A>*>(nullptr)))::type;
+
+template <class Task>
+struct PartsOf;
+template <class E, class T>
+struct PartsOf<QIOTask<E, T>> {
+  using Executor = E;
+  using Value = T;
 };
 
 // Where the result of a task is: at the start of the payload, if it leaves room
@@ -410,15 +533,18 @@ void MakeResult(TaskBlock* task, Args&&... args) {
 
 // Where the inputs are: behind the result in the payload, if that leaves room
 // for a pointer to the completion, else in the spill, of which the payload has
-// the address.
-template <class In, class Result>
+// the address. `State`, if there is one, is behind them in the spill.
+template <class In, class Result, class State = void>
 struct Layout {
   using ResultPlace = internal_task::ResultPlace<Result>;
+
+  static constexpr bool kHasState = !std::is_void_v<State>;
 
   static constexpr std::size_t kPayloadInputAt =
       RoundUp(ResultPlace::kEnd, alignof(In));
   static constexpr bool kSpills =
-      ResultPlace::kSpills || alignof(In) > TaskBlock::kPayloadAlignment ||
+      kHasState || ResultPlace::kSpills ||
+      alignof(In) > TaskBlock::kPayloadAlignment ||
       kPayloadInputAt + sizeof(In) + sizeof(void*) > TaskBlock::kPayloadSize;
   static constexpr std::size_t kSpillInputAt =
       ResultPlace::kSpills ? RoundUp(sizeof(Result), alignof(In)) : 0;
@@ -426,8 +552,20 @@ struct Layout {
   static constexpr std::size_t kInputAt =
       kSpills ? kSpillInputAt : kPayloadInputAt;
   static constexpr std::size_t kSpillAt = ResultPlace::kEnd;
-  static constexpr std::size_t kSpillSize =
-      kSpills ? kSpillInputAt + sizeof(In) : 0;
+  static constexpr std::size_t kSpillStateAt = [] {
+    if constexpr (kHasState) {
+      return RoundUp(kSpillInputAt + sizeof(In), alignof(State));
+    } else {
+      return kSpillInputAt + sizeof(In);
+    }
+  }();
+  static constexpr std::size_t kSpillSize = [] {
+    if constexpr (kHasState) {
+      return kSpillStateAt + sizeof(State);
+    } else {
+      return kSpills ? kSpillStateAt : std::size_t{0};
+    }
+  }();
   static constexpr std::size_t kPayloadEnd =
       kSpills ? kSpillAt + sizeof(void*) : kPayloadInputAt + sizeof(In);
 
@@ -442,6 +580,16 @@ struct Layout {
   }
   static In& Input(TaskBlock* task) noexcept {
     return *std::launder(static_cast<In*>(InputAt(task)));
+  }
+  static void* StateAt(TaskBlock* task) noexcept {
+    return static_cast<std::byte*>(task->spill()) + kSpillStateAt;
+  }
+
+  static constexpr void SetPlaces(TaskOps& ops) {
+    ops.spill_size = kSpillSize;
+    ops.input_at = kInputAt;
+    ops.spill_at = kSpillAt;
+    ops.payload_end = kPayloadEnd;
   }
 };
 
@@ -515,16 +663,13 @@ struct CompletionPlace {
   static constexpr CompletionOps kOps{&Finish<kSpilled>, &Drop<kSpilled>};
 };
 
-// The name of a type, as the compiler spells it.
-template <class T>
-constexpr const char* NameOf() {
-  return __PRETTY_FUNCTION__;
-}
-
 // The task that runs Worker on a thread.
 template <class E, class Worker, class... Args>
 struct WorkerTask {
-  using Returned = std::invoke_result_t<Worker&, Args...>;
+  using Context = internal_worker_context::Context<Worker>;
+  using Call =
+      internal_worker_context::Call<Worker, typename Context::Lead, Args...>;
+  using Returned = typename Call::Result::type;
   using T = typename ValueOf<Returned>::Type;
   using Result = TaskResult<T>;
 
@@ -532,7 +677,12 @@ struct WorkerTask {
     [[no_unique_address]] Worker worker;
     [[no_unique_address]] std::tuple<Args...> args;
   };
-  using Place = Layout<Inputs, Result>;
+  static constexpr bool kHasState =
+      Context::kHasStopSource || Context::kHasProgress;
+  using State =
+      std::conditional_t<kHasState, internal_worker_context::State<E, Context>,
+                         void>;
+  using Place = Layout<Inputs, Result, State>;
 
   // ---- Worker thread.
 
@@ -550,34 +700,42 @@ struct WorkerTask {
 #if defined(__cpp_exceptions)
     try {
       EndInputs end{task};
-      Call(task);
+      CallWorker(task);
     } catch (...) {
-      MakeResult<Result>(task,
-                         internal_status::MakeOrCode(
-                             absl::StatusCode::kUnknown,
-                             &internal_exception_status::CurrentException));
+      MakeResult<Result>(
+          task, internal_status::MakeOrCode(absl::StatusCode::kUnknown, [] {
+            return internal_exception_status::CurrentException("the worker");
+          }));
     }
 #else
     EndInputs end{task};
-    Call(task);
+    CallWorker(task);
 #endif
     // Nobody wants it any more: it dies here, not on the loop (TK-23).
     if (task->skip.load(std::memory_order_relaxed)) task->DropResult();
   }
 
-  static void Call(TaskBlock* task) {
+  static void CallWorker(TaskBlock* task) {
     Inputs& in = Place::Input(task);
+    auto lead = MakeLead(task);
     std::apply(
-        [&](Args&... args) {
-          if constexpr (std::is_void_v<Returned>) {
-            in.worker(std::move(args)...);
-            MakeResult<Result>(task, absl::OkStatus());
-          } else {
-            MakeResult<Result>(task, in.worker(std::move(args)...));
-          }
+        [&](auto&... first) {
+          std::apply(
+              [&](Args&... args) {
+                if constexpr (std::is_void_v<Returned>) {
+                  in.worker(std::move(first)..., std::move(args)...);
+                  MakeResult<Result>(task, absl::OkStatus());
+                } else {
+                  MakeResult<Result>(
+                      task, in.worker(std::move(first)..., std::move(args)...));
+                }
+              },
+              in.args);
         },
-        in.args);
+        lead);
   }
+
+  static typename Context::Lead MakeLead(TaskBlock* task);
 
   static void Publish(Work* work) noexcept {
     TaskBlock::FromWork(work)->PublishFromElsewhere();
@@ -597,11 +755,41 @@ struct WorkerTask {
     std::destroy_at(&ResultPlace<Result>::Get(task));
   }
 
-  static constexpr WorkOps kWorkOps{&Run, &Publish, &Refuse, NameOf<Worker>()};
-  static constexpr TaskOps kOps{
-      &kWorkOps,       nullptr,         &DropInputs,
-      &DropResult,     nullptr,         Place::kSpillSize,
-      Place::kInputAt, Place::kSpillAt, Place::kPayloadEnd};
+  // ---- Owning loop.
+
+  static void MakeState(TaskBlock* task) {
+    if constexpr (kHasState) {
+      auto* state = ::new (Place::StateAt(task)) State(*task->core);
+      if constexpr (Context::kHasStopSource) state->stop = std::stop_source();
+    }
+  }
+  static auto& GetState(TaskBlock* task) noexcept {
+    return *std::launder(static_cast<State*>(Place::StateAt(task)));
+  }
+  static void GiveUp(TaskBlock* task) noexcept { GetState(task).GiveUp(); }
+  static void EndState(TaskBlock* task) noexcept {
+    std::destroy_at(&GetState(task));
+  }
+  static std::string Describe(const TaskBlock*) {
+    return internal_type_name::Of<Worker>();
+  }
+
+  static constexpr WorkOps kWorkOps{&Run, &Publish, &Refuse,
+                                    internal_type_name::Spelled<Worker>()};
+  static constexpr TaskOps MakeOps() {
+    TaskOps ops{};
+    ops.work = &kWorkOps;
+    ops.drop_inputs = &DropInputs;
+    ops.drop_result = &DropResult;
+    ops.describe = &Describe;
+    if constexpr (kHasState) {
+      ops.give_up = &GiveUp;
+      ops.end_state = &EndState;
+    }
+    Place::SetPlaces(ops);
+    return ops;
+  }
+  static constexpr TaskOps kOps = MakeOps();
 };
 
 // The task whose result comes through a Completer.
@@ -630,11 +818,25 @@ struct CompleterTask {
     CancelHook* hook = std::exchange(Place::Input(task).hook, nullptr);
     if (hook != nullptr) hook->cancelled(hook);
   }
+  // Of one that was started.
+  static std::string Describe(const TaskBlock* task) {
+    const CancelHook* hook = Place::Input(const_cast<TaskBlock*>(task)).hook;
+    return hook != nullptr && hook->describe != nullptr
+               ? hook->describe(hook)
+               : internal_type_name::Of<S>();
+  }
 
-  static constexpr TaskOps kOps{
-      nullptr,         &Start,          &DropInputs,
-      &DropResult,     &GiveUp,         Place::kSpillSize,
-      Place::kInputAt, Place::kSpillAt, Place::kPayloadEnd};
+  static constexpr TaskOps MakeOps() {
+    TaskOps ops{};
+    ops.start = &Start;
+    ops.drop_inputs = &DropInputs;
+    ops.drop_result = &DropResult;
+    ops.give_up = &GiveUp;
+    ops.describe = &Describe;
+    Place::SetPlaces(ops);
+    return ops;
+  }
+  static constexpr TaskOps kOps = MakeOps();
 };
 
 template <class Worker>
@@ -648,7 +850,8 @@ struct RequireWorker {
   static constexpr bool kOk = true;
 };
 
-// Makes tasks and completers, whose constructors nobody else may call.
+// Makes tasks, completers and what workers are given, whose constructors nobody
+// else may call, and reaches the task of a handle.
 struct TaskMaker {
   template <class E, class T>
   static QIOTask<E, T> MakeQIOTask(TaskBlock* task) noexcept {
@@ -658,19 +861,96 @@ struct TaskMaker {
   static Completer<E, T> MakeCompleter(TaskBlock* task) noexcept {
     return Completer<E, T>(task);
   }
+  template <class E, class T, class P>
+  static ProgressTask<E, T, P> MakeProgressTask(
+      TaskBlock* task, internal_progress::Delivery<E, P>& delivery) noexcept {
+    return ProgressTask<E, T, P>(task, delivery);
+  }
+  static StopToken MakeStopToken(const TaskBlock& task) noexcept {
+    return StopToken(task.skip);
+  }
+  template <class P>
+  static Progress<P> MakeProgress(internal_progress::Cell<P>& cell) noexcept {
+    return Progress<P>(cell);
+  }
+
+  // The witness of its loop, or null if that is gone. Owning loop.
+  template <class E, class T>
+  static OnLoop<E>* WitnessOf(const QIOTask<E, T>& task) noexcept {
+    internal_reactor::CheckMayTouch(*task.task_->core, "a QIOTask");
+    const Reactor* reactor = task.task_->core->reactor();
+    return reactor != nullptr
+               ? static_cast<OnLoop<E>*>(Access::witness(*reactor))
+               : nullptr;
+  }
+
+  // Null if it is over, or was never started. Owning loop, while the executor
+  // lives.
+  template <class E>
+  static TaskBlock* PendingTask(const TaskHandle<E>& handle) noexcept {
+    TaskBlock* task = handle.task_;
+    return task != nullptr && task->generation == handle.generation_ &&
+                   task->is_pending()
+               ? task
+               : nullptr;
+  }
+  // Destroys the completion, which will not run, and tells the operation.
+  template <class E>
+  static void Abandon(const TaskHandle<E>& handle) noexcept {
+    if (TaskBlock* task = PendingTask(handle)) task->Abandon();
+  }
+  // What it waits for, in words.
+  template <class E>
+  static std::string Describe(const TaskHandle<E>& handle) {
+    const TaskBlock* task = PendingTask(handle);
+    return task != nullptr ? task->ops->describe(task) : std::string();
+  }
 };
 
-// A new task with `inputs`; if those throw, there is none.
-template <class Place, class Inputs, class... Args>
-TaskBlock* NewTask(Reactor& reactor, const TaskOps& ops, Args&&... args) {
+template <class E, class Worker, class... Args>
+auto WorkerTask<E, Worker, Args...>::MakeLead(TaskBlock* task) ->
+    typename Context::Lead {
+  const auto token = [task] {
+    (void)task;
+    if constexpr (Context::kHasStopSource) {
+      return std::tuple(GetState(task).stop.get_token());
+    } else if constexpr (!std::is_void_v<typename Context::Token>) {
+      return std::tuple(TaskMaker::MakeStopToken(*task));
+    } else {
+      return std::tuple();
+    }
+  };
+  const auto progress = [task] {
+    (void)task;
+    if constexpr (Context::kHasProgress) {
+      return std::tuple(TaskMaker::MakeProgress<typename Context::Value>(
+          GetState(task).delivery));
+    } else {
+      return std::tuple();
+    }
+  };
+  return std::tuple_cat(token(), progress());
+}
+
+// A new task with `inputs`; if those throw, there is none. `make_state` makes
+// what else the task has, and may throw once that is there.
+template <class Place, class Inputs, class MakeState, class... Args>
+TaskBlock* NewTaskWith(Reactor& reactor, const TaskOps& ops,
+                       MakeState make_state, Args&&... args) {
   struct Guard {
     ~Guard() {
       if (task != nullptr) task->Discard();
     }
     TaskBlock* task;
   } guard{TaskBlock::New(reactor, ops)};
+  make_state(guard.task);
   ::new (Place::InputAt(guard.task)) Inputs{std::forward<Args>(args)...};
   return std::exchange(guard.task, nullptr);
+}
+template <class Place, class Inputs, class... Args>
+TaskBlock* NewTask(Reactor& reactor, const TaskOps& ops, Args&&... args) {
+  return NewTaskWith<Place, Inputs>(
+      reactor, ops, [](TaskBlock*) {}, std::forward<Args>(args)...);
 }
 
 template <class E, class T, class S>
@@ -679,8 +959,22 @@ void CompleterTask<E, T, S>::Start(TaskBlock* task) {
   S start = std::move(in.start);
   std::destroy_at(&in.start);
   ::new (static_cast<void*>(&in.hook)) CancelHook*(nullptr);
-  start(*static_cast<OnLoop<E>*>(Access::witness(task->reactor())),
-        TaskMaker::MakeCompleter<E, T>(task));
+  OnLoop<E>& on = *static_cast<OnLoop<E>*>(Access::witness(task->reactor()));
+#if defined(__cpp_exceptions)
+  try {
+    start(on, TaskMaker::MakeCompleter<E, T>(task));
+  } catch (...) {
+    // If its completer went with it, the exception is the result.
+    if (*static_cast<CancelHook**>(task->inputs()) != &DroppedHook()) throw;
+    task->DropResult();
+    MakeResult<Result>(
+        task, internal_status::MakeOrCode(absl::StatusCode::kUnknown, [] {
+          return internal_exception_status::CurrentException("the operation");
+        }));
+  }
+#else
+  start(on, TaskMaker::MakeCompleter<E, T>(task));
+#endif
 }
 
 }  // namespace internal_task
@@ -714,7 +1008,7 @@ template <class E, class T>
 TaskResult<T> QIOTask<E, T>::Wait(  // qio: pass the witness of its loop
     OnLoop<E>& on) && {
   internal_reactor::CheckSameLoop(on, *task_->core, "a QIOTask");
-  if (!task_->is_worker()) {
+  if (!task_->is_worker() || task_->needs_turns) {
     return absl::FailedPreconditionError(
         "Wait() would wait for ever: the task needs its loop to turn");
   }
@@ -743,9 +1037,11 @@ auto RunInLane(OnLoop<E>& on, Lane lane, Worker worker, Args&&... args) {
   static_assert(
       !std::is_invocable_v<Worker&, OnLoop<E>&, std::decay_t<Args>...>,
       "qio: a worker never gets the loop; what it returns is the completion's");
-  static_assert(std::is_invocable_v<Worker&, std::decay_t<Args>...>,
-                "qio: the worker cannot be called with these arguments, moved "
-                "in");
+  using Context = internal_worker_context::Context<Worker>;
+  static_assert(
+      internal_worker_context::Call<Worker, typename Context::Lead,
+                                    std::decay_t<Args>...>::kIsPossible,
+      "qio: the worker cannot be called with these arguments, moved in");
   using Task = internal_task::WorkerTask<E, Worker, std::decay_t<Args>...>;
   static_assert(
       internal_sendable::RequireSendableResult<typename Task::Returned>::kOk);
@@ -753,11 +1049,35 @@ auto RunInLane(OnLoop<E>& on, Lane lane, Worker worker, Args&&... args) {
   // Made here if there are none yet, so that Then() need not.
   internal_reactor::Access::workers(reactor, lane);
   auto* task =
-      internal_task::NewTask<typename Task::Place, typename Task::Inputs>(
-          reactor, Task::kOps, std::move(worker),
+      internal_task::NewTaskWith<typename Task::Place, typename Task::Inputs>(
+          reactor, Task::kOps, &Task::MakeState, std::move(worker),
           std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...));
   task->lane = lane;
-  return internal_task::TaskMaker::MakeQIOTask<E, typename Task::T>(task);
+  if constexpr (Context::kHasProgress) {
+    return internal_task::TaskMaker::MakeProgressTask<E, typename Task::T>(
+        task, Task::GetState(task).delivery);
+  } else {
+    return internal_task::TaskMaker::MakeQIOTask<E, typename Task::T>(task);
+  }
+}
+
+template <class E, class T, class P>
+template <class Listener>
+QIOTask<E, T> ProgressTask<E, T, P>::OnProgress(Listener listener) && {
+  static_assert(std::is_invocable_v<Listener&, OnLoop<E>&, P>,
+                "qio: progress is told as listener(on, value): let it take an "
+                "OnLoop<E>& of the task's own loop, then the P of the worker's "
+                "Progress<P>");
+  internal_reactor::LoopCore& core = *this->task_->core;
+  internal_reactor::CheckMayTouch(core, "a QIOTask");
+  if (core.reactor() != nullptr) {
+    this->task_->needs_turns = true;
+    delivery_->Listen(internal_loop_object::LoopFunction<E, P>(
+        *static_cast<OnLoop<E>*>(
+            internal_reactor::Access::witness(*core.reactor())),
+        std::move(listener)));
+  }
+  return std::move(*this);
 }
 
 template <class T, class E, class Start>
@@ -775,5 +1095,10 @@ QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start) {
 }
 
 }  // namespace qio::inline QIO_ABI
+
+// What defines the rest of QIOTask.
+#include "qio/hop.h"  // IWYU pragma: export
+#include "qio/internal/with_deadline.h"
+#include "qio/internal/with_stop_token.h"
 
 #endif  // QIO_TASK_H_

@@ -23,10 +23,10 @@
 namespace qio::inline QIO_ABI {
 namespace internal_exception_status {
 
-// "the worker threw std::runtime_error: no such file". To be called in a
-// handler.
-inline absl::Status CurrentException() {
-  std::string text = "the worker threw ";
+// "the worker threw std::runtime_error: no such file", `who` being "the
+// worker". To be called in a handler.
+inline absl::Status CurrentException(const char* who) {
+  std::string text = std::string(who) + " threw ";
   const std::type_info* type = abi::__cxa_current_exception_type();
   if (type == nullptr) {
     text += "a foreign exception";

@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -59,6 +60,11 @@ struct TaskOps {
   void (*drop_result)(TaskBlock*) noexcept;
   // Owning loop: nobody wants the result any more. Null: nobody to tell.
   void (*give_up)(TaskBlock*) noexcept;
+  // What it is waiting for, in words. Owning loop.
+  std::string (*describe)(const TaskBlock*);
+  // Ends what the spill holds besides the inputs and the result, when the task
+  // is over. Null: nothing.
+  void (*end_state)(TaskBlock*) noexcept;
   // Size of the block that the inputs, and perhaps the result, spilled to; or
   // 0: all is in the payload.
   std::uint32_t spill_size;
@@ -119,6 +125,8 @@ struct TaskBlock {
   State state = State::kDone;
   bool is_back : 1 = false;   // The worker or completer is done with it.
   bool is_local : 1 = false;  // `local` is queued, or delivers just now.
+  // Its worker sends more than its result, for which the loop has to turn.
+  bool needs_turns : 1 = false;
   // Written by whoever makes the result, before it publishes it.
   bool has_result = false;
   // Loop to worker: nobody wants the result. Relaxed: the worker may see it
@@ -180,7 +188,12 @@ struct TaskBlock {
     return true;
   }
 
-  // The completion is destroyed now and never runs.
+  // It was started, and its completion has neither run nor been destroyed.
+  bool is_pending() const noexcept {
+    return state == State::kRunning || state == State::kCancelling;
+  }
+
+  // The completion is destroyed now and never runs. Only if it is pending.
   void Abandon() noexcept {
     const bool was_running = state == State::kRunning;
     skip.store(true, std::memory_order_relaxed);
@@ -252,6 +265,10 @@ struct TaskBlock {
     if (ops->give_up != nullptr && !is_back) ops->give_up(this);
   }
 
+  void EndState() noexcept {
+    if (ops->end_state != nullptr) ops->end_state(this);
+  }
+
   // Runs the completion once and ends it, and the result unless `instead` came
   // for it; then ends the task. All of it also if the completion throws.
   void Complete(void* on, const absl::Status* instead) {
@@ -302,7 +319,10 @@ struct TaskBlock {
   }
 
   void Recycle(Reactor& r) noexcept {
-    if (ops->spill_size != 0) core->blocks().Free(spill(), ops->spill_size);
+    if (ops->spill_size != 0) {
+      EndState();
+      core->blocks().Free(spill(), ops->spill_size);
+    }
     ++generation;
     state = State::kDone;
     mail.next = static_cast<Node*>(Access::free_tasks(r));
@@ -313,6 +333,7 @@ struct TaskBlock {
   void LeaveBehind() noexcept {
     DropResult();
     if (ops->spill_size != 0) {
+      EndState();
       internal_block_pool::BlockPool::FreeFromElsewhere(spill(),
                                                         ops->spill_size);
     }
@@ -365,7 +386,8 @@ inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {
   }
   task->ops = &ops;
   task->state = State::kLazy;
-  task->is_back = task->is_local = task->has_result = false;
+  task->is_back = task->is_local = task->needs_turns = false;
+  task->has_result = false;
   task->skip.store(false, std::memory_order_relaxed);
   ++Access::blocks_held(reactor);
   return task;

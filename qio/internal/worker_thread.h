@@ -20,12 +20,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "qio/config.h"
+#include "qio/internal/type_name.h"
 #include "qio/status.h"
 #include "qio/workers.h"
 
@@ -119,20 +119,13 @@ class Roster {
     for (const Member* member = first_; member != nullptr;
          member = member->next) {
       if (const char* name = member->doing.load(std::memory_order_relaxed)) {
-        names.emplace_back(TypeIn(name));
+        names.emplace_back(internal_type_name::TypeIn(name));
       }
     }
     return names;
   }
 
  private:
-  // X of "const char* NameOf() [with T = X]", as compilers spell a function.
-  static std::string_view TypeIn(std::string_view function) {
-    const std::size_t at = function.find("T = ");
-    if (at == function.npos || !function.ends_with(']')) return function;
-    return function.substr(at + 4, function.size() - at - 5);
-  }
-
   Member* first_ = nullptr;
   int size_ = 0;
   std::condition_variable empty_;
