@@ -17,6 +17,7 @@
 #ifndef QIO_TESTS_CONFORMANCE_CONFORMANCE_H_
 #define QIO_TESTS_CONFORMANCE_CONFORMANCE_H_
 
+#include "qio/conformance/composition_cases.h"
 #include "qio/conformance/executor_cases.h"
 #include "qio/conformance/suite.h"
 #include "qio/conformance/task_cases.h"
@@ -34,6 +35,7 @@ Suite MakeSuite() {
   AddTaskCases<Harness>(suite);
   AddWatchCases<Harness>(suite);
   AddTimerCases<Harness>(suite);
+  AddCompositionCases<Harness>(suite);
   return suite;
 }
 
