@@ -3,6 +3,7 @@
 //
 // The project's own programs under simulated schedules. runner.h has the flags.
 
+#include "qio/simulation/compositions.h"
 #include "qio/simulation/posts.h"
 #include "qio/simulation/runner.h"
 #include "qio/simulation/schedule.h"
@@ -16,6 +17,7 @@ using namespace qio::simulation;
 
 constexpr Scenario kScenarios[] = {
     {"tasks", &Tasks::Options, &Tasks::Run},
+    {"compositions", &Compositions::Options, &Compositions::Run},
     {"posts", &Posts::Options, &Posts::Run},
     {"streams", &Streams::Options, &Streams::Run},
     {"transfer", &Transfer::Options, &Transfer::Run},
