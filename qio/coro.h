@@ -244,6 +244,7 @@ class Promise : private CancelHook {
     TaskResult<U> await_resume() {
       promise_.is_running_ = true;
       promise_.waits_for_ = nullptr;
+      Access::GoingOn(*promise_.core_->reactor(), promise_.where_);
       return Awaiter<E, U>::await_resume();
     }
 

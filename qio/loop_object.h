@@ -185,6 +185,7 @@ class LoopFunction {
         : Held(
               core,
               [](Held& self, OnLoop<E>& on, Args&&... args) {
+                Access::Calling<F>(*self.loop_core.reactor());
                 static_cast<With&>(self).f(on, std::forward<Args>(args)...);
               },
               [](Held* self) noexcept {

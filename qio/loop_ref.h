@@ -63,6 +63,7 @@ struct RemoteCall : Node {
       ++internal_reactor::Access::calls_lost(*call.core.reactor());
       return;
     }
+    internal_reactor::Access::Calling<F>(*call.core.reactor());
     std::apply(
         [&](Args&... a) {
           call.f(*static_cast<OnLoop<E>*>(on), std::move(a)...);

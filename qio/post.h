@@ -40,11 +40,13 @@ struct Call : Node {
       Call* call;
     } disposer{static_cast<Call*>(self)};
     Call& call = *disposer.call;
-    --Access::calls(*call.core.reactor());
+    Reactor& reactor = *call.core.reactor();
+    --Access::calls(reactor);
     if (on != nullptr) {
+      Access::Calling<F>(reactor);
       call.f(*static_cast<OnLoop<E>*>(on));
     } else {
-      ++Access::calls_lost(*call.core.reactor());
+      ++Access::calls_lost(reactor);
     }
   }
 

@@ -22,9 +22,11 @@
 #define QIO_REACTOR_H_
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <source_location>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -40,8 +42,10 @@
 #include "qio/internal/mailbox.h"
 #include "qio/internal/sys.h"
 #include "qio/internal/timer_wheel.h"
+#include "qio/internal/type_name.h"
 #include "qio/on_loop.h"
 #include "qio/owned_fd.h"
+#include "qio/stall.h"
 #include "qio/status.h"
 #include "qio/workers.h"
 
@@ -240,6 +244,7 @@ class Reactor {
   void set_diagnostics(Diagnostics diagnostics) noexcept {
     diagnostics_ = diagnostics;
   }
+  void set_stall_hook(StallHook hook) noexcept { stall_hook_ = hook; }
   const Diagnostics& diagnostics() const noexcept { return diagnostics_; }
 
  private:
@@ -344,6 +349,11 @@ class Reactor {
 
   [[noreturn]] void DieInChild() const noexcept;
 
+  bool watches_stalls() const noexcept { return stall_hook_.call != nullptr; }
+  template <class Function>
+  void CallTimed(Function call);
+  void TellIfStalled();
+
   void Dispatch(const struct epoll_event* events, int count);
   void CallWatches(int fd, std::uint32_t generation, Condition happened,
                    std::uint64_t batch);
@@ -406,6 +416,9 @@ class Reactor {
   std::int64_t (*abandon_tasks_)(Reactor&) noexcept = nullptr;
 
   std::unique_ptr<internal_reactor::Extension> extension_;
+  StallHook stall_hook_;
+  Stall call_;                      // The call that is timed.
+  std::int64_t call_since_ns_ = 0;  // Its start, or the end of a nested one.
   Diagnostics diagnostics_;
   int call_error_ = 0;  // What ReportCall() told last.
 };
@@ -477,6 +490,17 @@ struct Access {
   static void set_abandon_tasks(
       Reactor& r, std::int64_t (*hook)(Reactor&) noexcept) noexcept {
     r.abandon_tasks_ = hook;
+  }
+
+  // To be said before a callback of type F is called, for a stall hook.
+  template <class F>
+  static void Calling(Reactor& r) noexcept {
+    if (r.watches_stalls()) [[unlikely]]
+      r.call_.callback = internal_type_name::Spelled<F>();
+  }
+  static void GoingOn(Reactor& r, const std::source_location& where) noexcept {
+    if (r.watches_stalls()) [[unlikely]]
+      r.call_.where = where;
   }
   static std::unique_ptr<Extension>& extension(Reactor& r) noexcept {
     return r.extension_;
@@ -627,12 +651,20 @@ inline void Reactor::PollDescriptors(int timeout_ms) {
 
 inline void Reactor::Dispatch(const epoll_event* events, int count) {
   const std::uint64_t batch = ++batch_;
+  const bool timed = watches_stalls();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t data = events[i].data.u64;
     if (data == ~std::uint64_t{0}) continue;  // Mail, or a timer.
-    CallWatches(static_cast<int>(static_cast<std::uint32_t>(data)),
-                static_cast<std::uint32_t>(data >> 32),
-                Condition{events[i].events}, batch);
+    const auto call = [&] {
+      CallWatches(static_cast<int>(static_cast<std::uint32_t>(data)),
+                  static_cast<std::uint32_t>(data >> 32),
+                  Condition{events[i].events}, batch);
+    };
+    if (timed) [[unlikely]] {
+      CallTimed(call);
+    } else {
+      call();
+    }
     // A nested poll has seen everything that is still ready.
     if (batch_ != batch) return;
   }
@@ -847,6 +879,7 @@ inline void Reactor::RunQueued(int budget_max) {
   // Mail is taken at the start even if calls are queued: neither of the two
   // starves the other.
   if (!core_->mailbox().empty()) core_->Take(queue_);
+  const bool timed = watches_stalls();
   for (int budget = budget_max; budget > 0; --budget) {
     if (queue_.empty()) {
       // A worker that is quick has done its work before the host is asked.
@@ -857,7 +890,11 @@ inline void Reactor::RunQueued(int budget_max) {
       if (queue_.empty()) break;
     }
     Node* node = queue_.Pop();
-    node->run(node, host_.witness);
+    if (timed) [[unlikely]] {
+      CallTimed([&] { node->run(node, host_.witness); });
+    } else {
+      node->run(node, host_.witness);
+    }
   }
   FlushWork();
   core_->returned().Flush();
@@ -872,8 +909,40 @@ inline void Reactor::FireTimers(int budget_max) {
     auto* node = static_cast<TimerNode*>(firing_.next);
     node->Unlink();
     --timers_;
-    node->fire(node, host_.witness);
+    if (watches_stalls()) [[unlikely]] {
+      CallTimed([&] { node->fire(node, host_.witness); });
+    } else {
+      node->fire(node, host_.witness);
+    }
   }
+}
+
+template <class Function>
+void Reactor::CallTimed(Function call) {
+  struct Timing {
+    ~Timing() {
+      reactor.TellIfStalled();
+      reactor.call_ = outer;
+    }
+    Reactor& reactor;
+    const Stall outer;
+  } timing{*this, call_};
+  call_ = Stall();
+  call_since_ns_ = internal_sys::MonotonicNs();
+  call();
+}
+
+// A call around this one is timed from here on: it has turned the loop.
+[[gnu::cold]] inline void Reactor::TellIfStalled() {
+  const std::int64_t start_ns = call_since_ns_;
+  call_.duration =
+      std::chrono::nanoseconds(internal_sys::MonotonicNs() - start_ns);
+  if (call_.duration > stall_hook_.longer_than && watches_stalls()) {
+    call_.callback = internal_type_name::TypeIn(call_.callback);
+    call_.thread_id = internal_sys::ThreadId();
+    stall_hook_.call(stall_hook_.context, call_);
+  }
+  call_since_ns_ = internal_sys::MonotonicNs();
 }
 
 inline void Reactor::ArmTimer(TimerNode& node,

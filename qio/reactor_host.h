@@ -24,6 +24,7 @@
 #include "qio/diagnostics.h"
 #include "qio/on_loop.h"
 #include "qio/reactor.h"
+#include "qio/stall.h"
 #include "qio/worker_pool.h"
 #include "qio/workers.h"
 
@@ -47,6 +48,12 @@ class ReactorHost {
   // Where this executor reports what nobody is there to be told.
   void SetDiagnostics(OnLoop<E>&, Diagnostics diagnostics) {
     reactor_.set_diagnostics(diagnostics);
+  }
+
+  // Has a function called for every callback that blocks the loop for too long;
+  // {} for none. It is called behind that callback.
+  void SetStallHook(OnLoop<E>&, StallHook hook) noexcept {
+    reactor_.set_stall_hook(hook);
   }
 
   // How many pauses, at most, the loop spins before it sleeps while a worker

@@ -643,6 +643,7 @@ struct CompletionPlace {
     } end{task, instead == nullptr};
     C& completion = *Get<kSpilled>(task);
     OnLoop<E>& witness = *static_cast<OnLoop<E>*>(on);
+    Access::Calling<C>(task->reactor());
     if (instead != nullptr) {
       completion(witness, Result(*instead));
     } else {

@@ -165,6 +165,7 @@ class Timer {
       auto& self = static_cast<Function&>(*static_cast<State*>(node));
       typename Held::Running running(self);
       self.BeforeCall();
+      Access::Calling<typename Function::Callback>(*self.core().reactor());
       self.f()(*static_cast<OnLoop<E>*>(on));
     }
 

@@ -112,6 +112,8 @@ class Watch {
       this->ready = [](WatchNode* node, Condition ready, void* on) {
         auto& self = static_cast<Function&>(*static_cast<State*>(node));
         typename Held::Running running(self);
+        internal_reactor::Access::Calling<typename Function::Callback>(
+            *self.core().reactor());
         self.f()(*static_cast<OnLoop<E>*>(on), ready);
       };
       this->closed = [](WatchNode* node) noexcept {

@@ -102,6 +102,8 @@ class HeldCallback : public Node {
 template <class State, class F>
 class WithFunction final : public State {
  public:
+  using Callback = F;
+
   static WithFunction* New(Reactor& reactor, F&& f) {
     void* memory = internal_reactor::HoldBlock(reactor, sizeof(WithFunction));
     static_assert(

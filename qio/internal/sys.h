@@ -92,6 +92,9 @@ inline int CurrentCpu() noexcept { return ::sched_getcpu(); }
 
 inline void Yield() noexcept { ::sched_yield(); }
 
+// The kernel's number of this thread.
+inline std::int64_t ThreadId() noexcept { return ::gettid(); }
+
 // Sleeps while `word` holds `expected`, or until woken; may return for nothing.
 inline void FutexWait(std::atomic<std::uint32_t>& word,
                       std::uint32_t expected) noexcept {

@@ -28,6 +28,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "qio/condition.h"
 #include "qio/conformance/loop.h"
 #include "qio/conformance/suite.h"
 #include "qio/conformance/task_cases.h"
@@ -38,11 +39,16 @@
 #include "qio/post.h"
 #include "qio/progress.h"
 #include "qio/sendable.h"
+#include "qio/stall.h"
 #include "qio/stop_token.h"
 #include "qio/support/allocations.h"
 #include "qio/support/loop_log.h"
+#include "qio/support/pipe.h"
+#include "qio/support/proc.h"
 #include "qio/task.h"
 #include "qio/task_scope.h"
+#include "qio/timer.h"
+#include "qio/watch.h"
 
 namespace qio::conformance {
 
@@ -1381,6 +1387,99 @@ struct Co15_AnyAllocationMayFail {
   }
 };
 
+// A callback of a name that can be looked for, of any kind.
+struct TakesItsTime {
+  template <class E, class... Args>
+  void operator()(OnLoop<E>&, Args&&...) const {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+};
+
+template <class H>
+struct Co16_WhoBlocksTheLoopIsNamed {
+  static constexpr char kRule[] =
+      "With a stall hook every callback that took longer is told, with its "
+      "type, or the line of its co_await, the thread and how long; without "
+      "one, or if it was quick, none is";
+
+  static void Run() {
+    using E = typename H::Executor;
+    Loop<H> loop;
+    loop.harness().FollowClock();
+    const auto workers = Use(loop, std::make_shared<HandWorkers>());
+    std::vector<Stall> stalls;
+    const auto hook_for = [&](std::chrono::nanoseconds longer_than) {
+      StallHook hook;
+      hook.longer_than = longer_than;
+      hook.call = [](void* context, const Stall& stall) {
+        static_cast<std::vector<Stall>*>(context)->push_back(stall);
+      };
+      hook.context = &stalls;
+      return hook;
+    };
+    const auto count = [&](const std::string& who) {
+      int found = 0;
+      for (const Stall& stall : stalls) {
+        const std::string text = Describe(stall);
+        if (text.find(who) == text.npos) continue;
+        ++found;
+        BOOST_TEST(stall.thread_id == support::ThisThread());
+        BOOST_TEST((stall.duration >= std::chrono::milliseconds(2)), text);
+      }
+      return found;
+    };
+    support::Pipe pipe;
+    Timer<E> timer;
+    Watch<E> watch;
+    const auto run_all = [&] {
+      bool done = false;
+      loop.Enter([&](auto& on) {
+        Post(on, TakesItsTime());
+        timer.StartAfter(on, std::chrono::milliseconds(0), TakesItsTime());
+        RunInThread(on, [] {}).Then(TakesItsTime());
+        RunInThread(on, [](Progress<int> progress) { progress.Report(1); })
+            .OnProgress(TakesItsTime())
+            .Then([](auto&, absl::Status) {});
+        BOOST_TEST(
+            watch.Start(on, pipe.reader.get(), Condition::kIn, TakesItsTime())
+                .ok());
+        Sleepy<E>(on).Then([&](auto&, absl::Status) { done = true; });
+      });
+      pipe.Write();
+      workers->FinishAll();
+      loop.TurnUntil([&] { return done && !timer.armed(); });
+      loop.TurnALot();
+      loop.Enter([&](auto& on) { watch.Stop(on); });
+      pipe.Read(1);
+    };
+    run_all();
+    loop.Enter([&](auto& on) {
+      on.executor().SetStallHook(on, hook_for(std::chrono::hours(1)));
+    });
+    run_all();
+    BOOST_TEST(stalls.empty());
+    loop.Enter([&](auto& on) {
+      on.executor().SetStallHook(on, hook_for(std::chrono::nanoseconds(0)));
+    });
+    run_all();
+    // A post, a timer, a task, its progress, and a watch once at least.
+    BOOST_TEST(count("TakesItsTime") >= 5);
+    BOOST_TEST(count("composition_cases.h:") == 1);
+    loop.Enter([&](auto& on) { on.executor().SetStallHook(on, {}); });
+    stalls.clear();
+    run_all();
+    BOOST_TEST(stalls.empty());
+  }
+
+ private:
+  template <class E>
+  static Coro<E, void> Sleepy(OnLoop<E>& on) {
+    absl::Status worked = co_await RunInThread(on, [] {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    co_return worked;
+  }
+};
+
 template <class H>
 void AddCompositionCases(Suite& suite) {
   suite.AddAll<
@@ -1398,7 +1497,7 @@ void AddCompositionCases(Suite& suite) {
       Co11_AListenerMayEndItsTask<H>, Co11_WaitRefusesWhatHasAListener<H>,
       Co12_ProgressIsCoalesced<H>, Co13_AHopComesBack<H>,
       Co13_ATaskIsSeenFromAnotherLoop<H>, Co14_AHopIsCancelledThere<H>,
-      Co15_AnyAllocationMayFail<H>>();
+      Co15_AnyAllocationMayFail<H>, Co16_WhoBlocksTheLoopIsNamed<H>>();
 }
 
 }  // namespace qio::conformance

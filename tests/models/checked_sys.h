@@ -171,6 +171,7 @@ inline int Poll(pollfd*, nfds_t, int) noexcept {
 inline int BytesReadable(int) noexcept { return 0; }
 inline std::int64_t MonotonicNs() noexcept { return 1; }
 inline int CurrentCpu() noexcept { return 0; }
+inline std::int64_t ThreadId() noexcept { return 1; }
 inline void Yield() noexcept { qio_checked_sched_yield(); }
 inline void Pause() noexcept { Yield(); }
 inline void FutexWait(std::atomic<std::uint32_t>& word,
