@@ -30,6 +30,11 @@ namespace qio::inline QIO_ABI {
 template <class E, class T>
 class QIOTask;
 
+namespace internal_task_group {
+template <class E>
+class State;
+}  // namespace internal_task_group
+
 template <class E>
 class TaskScope {
   static_assert(internal_executor::RequireExecutor<E>::kOk);
@@ -64,6 +69,8 @@ class TaskScope {
  private:
   template <class, class>
   friend class QIOTask;
+  template <class>
+  friend class internal_task_group::State;
 
   internal_task_block::Scope scope_;
 };
