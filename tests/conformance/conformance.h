@@ -19,6 +19,7 @@
 
 #include "qio/conformance/composition_cases.h"
 #include "qio/conformance/executor_cases.h"
+#include "qio/conformance/group_cases.h"
 #include "qio/conformance/suite.h"
 #include "qio/conformance/task_cases.h"
 #include "qio/conformance/timer_cases.h"
@@ -36,6 +37,7 @@ Suite MakeSuite() {
   AddWatchCases<Harness>(suite);
   AddTimerCases<Harness>(suite);
   AddCompositionCases<Harness>(suite);
+  AddGroupCases<Harness>(suite);
   return suite;
 }
 
