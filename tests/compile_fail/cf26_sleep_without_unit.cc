@@ -1,0 +1,22 @@
+// Copyright 2026 The qio Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// CF-26: a sleep without a unit.
+// EXPECT: qio: a delay has a unit
+
+#include <chrono>
+
+#include "qio/executors/epoll.h"
+#include "qio/on_loop.h"
+#include "qio/sleep.h"
+
+using Loop = qio::EpollExecutor;
+
+void Wait(qio::OnLoop<Loop>& on) {
+#ifdef QIO_COMPILE_FAIL
+  const auto delay = 5;
+#else
+  const auto delay = std::chrono::seconds(5);
+#endif
+  qio::SleepFor(on, delay).Then([](qio::OnLoop<Loop>&, auto) {});
+}
