@@ -24,12 +24,12 @@ THIRD_PARTY = ("absl/", "asio/", "asio.hpp", "benchmark/")
 
 # Where a host's library may be included from the library's own headers.
 HOSTS = {
-    "asio": "executors/asio.h",
-    "event2": "executors/libevent.h",
-    "gio": "executors/glib.h",
-    "glib": "executors/glib.h",
-    "systemd": "executors/sd_event.h",
-    "uv": "executors/libuv.h",
+    "asio": ("executors/asio.h", "executors/asio_async.h"),
+    "event2": ("executors/libevent.h",),
+    "gio": ("executors/glib_async.h",),
+    "glib": ("executors/glib.h",),
+    "systemd": ("executors/sd_event.h",),
+    "uv": ("executors/libuv.h",),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]*)"|<([^>]*)>)')
@@ -52,9 +52,9 @@ def include_complaint(path, name, angled):
         if not (downstream and "/" not in name):
             return "is neither \"qio/...\" nor a library's"
     if top in LIBRARY:
-        for host, place in HOSTS.items():
-            if re.match(rf"{host}\b", name) and path.as_posix() != place:
-                return f"belongs in {place} alone"
+        for host, places in HOSTS.items():
+            if re.match(rf"{host}\b", name) and path.as_posix() not in places:
+                return f"belongs in {' and '.join(places)} alone"
         if name.startswith("qio/executors/") and top != "executors":
             return f"is an adapter's: {top}/ knows no particular loop"
         if name.startswith("qio/net/") and top != "net":
