@@ -75,6 +75,8 @@ class Service : public asio::execution_context::service {
   std::vector<internal_asio_turn::Cell*> cells_;
 };
 
+struct Mailer;
+
 // Lets go of `object` without ending it.
 template <class T>
 void LeaveAlone(T&& object) {
@@ -150,6 +152,8 @@ class BasicAsioExecutor final : public ReactorHost<BasicAsioExecutor<Brand>> {
   bool IsOnLoop() const noexcept { return cell_->strand.IsMe(); }
   bool RunsElsewhere() const noexcept { return cell_->strand.IsAnother(); }
 
+  asio::io_context& context() const noexcept { return io_; }
+
  private:
   using Base = ReactorHost<BasicAsioExecutor>;
   using Deadline = std::chrono::steady_clock::time_point;
@@ -159,6 +163,7 @@ class BasicAsioExecutor final : public ReactorHost<BasicAsioExecutor<Brand>> {
   using Handler = internal_asio_turn::Handler;
   using Service = internal_asio::Service;
   using Entered = internal_asio_turn::Strand::Entered;
+  friend struct internal_asio::Mailer;
 
   // The one handler of ours that is with Asio.
   enum class Pending {
@@ -200,6 +205,7 @@ class BasicAsioExecutor final : public ReactorHost<BasicAsioExecutor<Brand>> {
                     : "the io_context is gone");
   }
 
+  bool Mail(internal_reactor::Node* node);
   void RunTurn();
   void Wait();
   void Settle();
@@ -329,6 +335,21 @@ absl::StatusOr<bool> BasicAsioExecutor<Brand>::Drain(Deadline deadline) {
         "the io_context is stopped; restart() it first");
   }
   return this->reactor().outstanding() == 0;
+}
+
+// Queues `node` for the loop, also if nothing is outstanding there, so that no
+// wait is armed that would find it. False: it is still the caller's. Any
+// thread.
+template <class Brand>
+bool BasicAsioExecutor<Brand>::Mail(internal_reactor::Node* node) {
+  // Once it is queued, somebody may be through with it and with the executor.
+  const std::shared_ptr<Cell> cell = cell_;
+  if (!internal_reactor::Access::core(this->reactor())->Post(node))
+    return false;
+  if (cell->strand.EnterOrTellOfMail() == Entered::kOutermost) {
+    Leaving leaving(*this, false);
+  }
+  return true;
 }
 
 template <class Brand>

@@ -24,8 +24,9 @@ namespace internal_asio_turn {
 // Who is on the loop. A turn that finds another thread there leaves a note: so
 // no thread waits, and whoever leaves sees to the turn.
 //
-// One word: nobody (0); the handle of a thread, with kNote in its low bit if a
-// turn is due; or kGone, for ever, when the executor has ended.
+// One word: nobody (0); the handle of a thread, with kNote in its low bits if a
+// turn is due, and kMail if it has to look for mail before it leaves; or kGone,
+// for ever, when the executor has ended.
 //
 // Affinity:  any thread, but Leave() and TakeNote(), for the thread on it.
 class Strand {
@@ -34,9 +35,10 @@ class Strand {
 
   Entered TryEnter() noexcept { return EnterOr(0); }
   Entered EnterOrLeaveNote() noexcept { return EnterOr(kNote); }
+  Entered EnterOrTellOfMail() noexcept { return EnterOr(kMail); }
 
-  // False: there is a note, and the caller still on the loop. After true, it
-  // touches nothing of the executor's: that may be gone.
+  // False: it was left something, and the caller still is on the loop. After
+  // true, it touches nothing of the executor's: that may be gone.
   bool Leave() noexcept {
     std::uintptr_t word = Me();
     // Pairs with the acquire in EnterOr(): what was done here is done.
@@ -44,10 +46,10 @@ class Strand {
                                          std::memory_order_relaxed);
   }
 
+  // True: there was a note. Whoever told of mail is done with it, too.
   bool TakeNote() noexcept {
     if (word_.load(std::memory_order_relaxed) == Me()) return false;
-    word_.fetch_and(~kNote, std::memory_order_acquire);
-    return true;
+    return (word_.fetch_and(~kLeft, std::memory_order_acquire) & kNote) != 0;
   }
 
   // False: somebody is on the loop.
@@ -66,22 +68,24 @@ class Strand {
  private:
   static constexpr std::uintptr_t kNote = 1;
   static constexpr std::uintptr_t kGone = 2;
+  static constexpr std::uintptr_t kMail = 4;
+  static constexpr std::uintptr_t kLeft = kNote | kMail;
 
   // On Linux the address of something, thus even and none of the above.
   static std::uintptr_t Me() noexcept {
     return reinterpret_cast<std::uintptr_t>(pthread_self());
   }
   std::uintptr_t Owner() const noexcept {
-    return word_.load(std::memory_order_relaxed) & ~kNote;
+    return word_.load(std::memory_order_relaxed) & ~kLeft;
   }
 
-  Entered EnterOr(std::uintptr_t note) noexcept {
+  Entered EnterOr(std::uintptr_t left) noexcept {
     const std::uintptr_t me = Me();
     std::uintptr_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       if (word == kGone) return Entered::kGone;
-      if ((word & ~kNote) == me) return Entered::kNested;
-      const std::uintptr_t next = word == 0 ? me : word | note;
+      if ((word & ~kLeft) == me) return Entered::kNested;
+      const std::uintptr_t next = word == 0 ? me : word | left;
       // Release: the note says that the turn's handler is used up.
       if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
