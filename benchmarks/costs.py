@@ -48,6 +48,7 @@ IN_PROCESS = {
     "libevent": ("libevent_in_process", "libevent"),
     "thread a task": ("glib_in_process", "threads"),
 }
+COMPOSITIONS = {loop: ("compositions_in_process", loop) for loop in OURS}
 SERVERS = {
     "limit": ("limit_server", ""),
     "epoll": ("ours_server", "epoll"),
@@ -149,8 +150,8 @@ class Operation:
 
 class InProcess(Operation):
 
-    def __init__(self, name, count, workload, *flags):
-        super().__init__(name, count, IN_PROCESS)
+    def __init__(self, name, count, workload, *flags, contestants=None):
+        super().__init__(name, count, contestants or IN_PROCESS)
         self.workload = workload
         self.flags = flags
 
@@ -223,6 +224,15 @@ def operations():
     yield InProcess("task, 1,000 in flight", 20_000, "t2", "--nospin")
     yield InProcess("task, 1,000 in flight, 2 workers", 20_000, "t2",
                     "--nospin", "--workers=2")
+    # The same, as its result is come by.
+    for how, workload in (("by .Then()", "t2"),
+                          ("with a timeout", "t2_timeout"),
+                          ("awaited", "t2_await"),
+                          ("in a Coro of its own", "t2_coroutine")):
+        yield InProcess(f"task {how}", 20_000, workload, "--nospin",
+                        contestants=COMPOSITIONS)
+    yield InProcess("task waited for", 4000, "t1_wait", "--nospin",
+                    contestants=COMPOSITIONS).loose()
     yield InProcess("post from a thread", 20_000, "t3_1").loose()
     yield InProcess("post from the loop", 20_000, "t4_chain")
     yield InProcess("timer, arm and cancel", 20_000, "timer_0")

@@ -224,6 +224,15 @@ void RegisterWorkloads(const std::string& name) {
     Register<typename Contestant::Tasks>(prefix + "t1");
     Register<typename Contestant::Tasks>(prefix + "t2", {.in_flight = 1000});
   }
+  if constexpr (requires { typename Contestant::TasksAwaited; }) {
+    Register<typename Contestant::TasksWithTimeout>(prefix + "t2_timeout",
+                                                    {.in_flight = 1000});
+    Register<typename Contestant::TasksAwaited>(prefix + "t2_await",
+                                                {.in_flight = 1000});
+    Register<typename Contestant::TasksInCoroutines>(prefix + "t2_coroutine",
+                                                     {.in_flight = 1000});
+    Register<typename Contestant::TasksWaitedFor>(prefix + "t1_wait");
+  }
   if constexpr (requires { typename Contestant::Posts; }) {
     for (int producers : {1, 2}) {
       Register<typename Contestant::Posts>(

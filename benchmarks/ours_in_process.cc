@@ -5,9 +5,6 @@
 //
 // qio on each of its executors, for in_process.h.
 
-#include <glib.h>
-
-#include <asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -17,11 +14,10 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
+#include "qio/benchmarks/hosts.h"
 #include "qio/benchmarks/in_process.h"
-#include "qio/executors/asio.h"
-#include "qio/executors/epoll.h"
-#include "qio/executors/glib.h"
 #include "qio/loop_ref.h"
+#include "qio/on_loop.h"
 #include "qio/post.h"
 #include "qio/task.h"
 #include "qio/timer.h"
@@ -30,57 +26,6 @@
 namespace {
 
 using std::chrono::milliseconds;
-
-// The three hosts: Run(first) calls first(on) on the loop, which then runs
-// until Stop().
-
-class Epoll {
- public:
-  using E = qio::EpollExecutor;
-
-  template <class F>
-  void Run(F first) {
-    (void)loop_->Run(first);
-  }
-  void Stop(qio::OnLoop<E>& on) { loop_->Stop(on); }
-
- private:
-  std::unique_ptr<E> loop_ = *E::Create();
-};
-
-class Glib {
- public:
-  using E = qio::GlibExecutor;
-
-  template <class F>
-  void Run(F first) {
-    stopped_ = false;
-    (void)loop_->Enter(first);
-    while (!stopped_) g_main_context_iteration(nullptr, TRUE);
-  }
-  void Stop(qio::OnLoop<E>&) { stopped_ = true; }
-
- private:
-  std::unique_ptr<E> loop_ = *E::Create();
-  bool stopped_ = false;
-};
-
-class Asio {
- public:
-  using E = qio::AsioExecutor;
-
-  template <class F>
-  void Run(F first) {
-    context_.restart();
-    (void)loop_->Enter(first);
-    context_.run();
-  }
-  void Stop(qio::OnLoop<E>&) { context_.stop(); }
-
- private:
-  asio::io_context context_;
-  std::unique_ptr<E> loop_ = *E::Create(context_);
-};
 
 template <class Host>
 class Ours {
@@ -285,8 +230,8 @@ class Ours {
 
 int main(int argc, char** argv) {
   bench::Initialize(argc, argv);
-  bench::RegisterWorkloads<Ours<Epoll>>("epoll");
-  bench::RegisterWorkloads<Ours<Glib>>("glib");
-  bench::RegisterWorkloads<Ours<Asio>>("asio");
+  bench::RegisterWorkloads<Ours<bench::Epoll>>("epoll");
+  bench::RegisterWorkloads<Ours<bench::Glib>>("glib");
+  bench::RegisterWorkloads<Ours<bench::Asio>>("asio");
   benchmark::RunSpecifiedBenchmarks();
 }

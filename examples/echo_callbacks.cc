@@ -26,7 +26,7 @@ struct Session : std::enable_shared_from_this<Session> {
   void Read(On& on) {
     channel.Read(on, 65536).Then(
         [self = shared_from_this()](On& on, absl::StatusOr<std::string> bytes) {
-          if (bytes.ok() && !bytes->empty()) self->Write(on, *bytes);
+          if (bytes.ok() && !bytes->empty()) self->Write(on, *std::move(bytes));
         });
   }
   void Write(On& on, std::string bytes) {

@@ -61,9 +61,10 @@ namespace qio::inline QIO_ABI {
 // kAborted, once somebody iterates the context: callers in C free there what
 // they have passed as user_data.
 //
-// Affinity:  owning loop. The callback is called in a callback of qio's, but
-// for
-//            kAborted: it may do what a completion may.
+// Affinity:  owning loop. The callback may do what a completion may, since it
+//            is called in a callback of qio's, unless the executor has ended.
+// Destroys:  a result that nobody takes with the GTask, on whichever thread
+//            drops the last reference.
 // Errors:    to FinishAsync(): those of Then(). Throws std::bad_alloc; the
 //            callback is called then, too.
 // Cost:      a GTask, and an allocation for the result; with a cancellable two

@@ -350,6 +350,8 @@ class Reactor {
   [[noreturn]] void DieInChild() const noexcept;
 
   bool watches_stalls() const noexcept { return stall_hook_.call != nullptr; }
+  template <bool kTimed>
+  void RunQueuedAs(int budget_max);
   template <class Function>
   void CallTimed(Function call);
   void TellIfStalled();
@@ -875,11 +877,19 @@ inline void Reactor::ReportCall(const char* call, int error) noexcept {
 
 inline void Reactor::RunQueued(int budget_max) {
   CheckProcess();
+  if (watches_stalls()) [[unlikely]] {
+    RunQueuedAs</*kTimed=*/true>(budget_max);
+  } else {
+    RunQueuedAs</*kTimed=*/false>(budget_max);
+  }
+}
+
+template <bool kTimed>
+void Reactor::RunQueuedAs(int budget_max) {
   if (timers_ != 0) FireTimers(budget_max);
   // Mail is taken at the start even if calls are queued: neither of the two
   // starves the other.
   if (!core_->mailbox().empty()) core_->Take(queue_);
-  const bool timed = watches_stalls();
   for (int budget = budget_max; budget > 0; --budget) {
     if (queue_.empty()) {
       // A worker that is quick has done its work before the host is asked.
@@ -890,7 +900,7 @@ inline void Reactor::RunQueued(int budget_max) {
       if (queue_.empty()) break;
     }
     Node* node = queue_.Pop();
-    if (timed) [[unlikely]] {
+    if constexpr (kTimed) {
       CallTimed([&] { node->run(node, host_.witness); });
     } else {
       node->run(node, host_.witness);
