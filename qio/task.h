@@ -59,6 +59,9 @@ void MakeResult(internal_task_block::TaskBlock* task, Args&&... args);
 
 // In place of its own, the hook of a completer that was dropped on the loop.
 CancelHook& DroppedHook() noexcept;
+
+// The result of a completer that was dropped. Also without memory.
+absl::Status WasDropped() noexcept;
 }  // namespace internal_task
 
 // What a completion receives for a result of type T: StatusOr<T>, or Status
@@ -389,8 +392,7 @@ class Completer {
   void Drop() noexcept {
     SetHook(&internal_task::DroppedHook());
     auto* task = std::exchange(task_, nullptr);
-    internal_task::MakeResult<Result>(
-        task, absl::AbortedError("the operation was dropped without a result"));
+    internal_task::MakeResult<Result>(task, internal_task::WasDropped());
     task->PublishOnLoop();
   }
 
@@ -421,8 +423,7 @@ class SendableCompleter {
   }
   ~SendableCompleter() {
     if (task_ == nullptr) return;
-    std::move(*this).Post(
-        absl::AbortedError("the operation was dropped without a result"));
+    std::move(*this).Post(internal_task::WasDropped());
   }
 
   template <class... Args>
@@ -461,6 +462,12 @@ using internal_task_block::TaskBlock;
 using internal_task_block::TaskOps;
 using internal_workers::Work;
 using internal_workers::WorkOps;
+
+inline absl::Status WasDropped() noexcept {
+  return internal_status::MakeOrCode(absl::StatusCode::kAborted, [] {
+    return absl::AbortedError("the operation was dropped without a result");
+  });
+}
 
 inline CancelHook& DroppedHook() noexcept {
   static constexpr CancelHook kHook{[](CancelHook*) noexcept {}};
