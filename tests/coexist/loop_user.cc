@@ -7,6 +7,7 @@
 #include "qio/coexist/loop_user.h"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -19,9 +20,13 @@
 #include "qio/net/socket_address.h"
 #include "qio/net/socket_channel.h"
 #include "qio/on_loop.h"
+#include "qio/retry.h"
 #include "qio/sendable.h"
+#include "qio/sleep.h"
 #include "qio/task.h"
+#include "qio/task_group.h"
 #include "qio/timer.h"
+#include "qio/when.h"
 
 namespace {
 
@@ -33,13 +38,16 @@ bool UseLoop() {
   auto loop = Loop::Create();
   if (!loop.ok()) return false;
   bool has_worked = false, has_waited = false, has_come = false;
+  bool has_joined = false;
   std::string heard;
   qio::Timer<Loop> timer;
   qio::NetListener<Loop> listener;
   Channel server, client;
+  std::optional<qio::TaskGroup<Loop>> group;
   const absl::Status status = (*loop)->Run([&](On& on) {
     const auto stop_if_all = [&](On& on) {
-      if (has_worked && has_waited && has_come && heard == "hello") {
+      if (has_worked && has_waited && has_come && has_joined &&
+          heard == "hello") {
         on.executor().Stop(on);
       }
     };
@@ -56,6 +64,18 @@ bool UseLoop() {
                      });
     (void)qio::LoopRef<Loop>(on).Post([](On&, bool* came) { *came = true; },
                                       qio::AssumeSendable(&has_come));
+    group.emplace(on, 1);
+    group->Add(on, qio::SleepFor(on, std::chrono::milliseconds(1)));
+    group->Add(on, qio::Retry(on, {}, [](On& on) {
+                 constexpr std::chrono::milliseconds kSoon(1);
+                 return qio::WhenAny(on, qio::SleepFor(on, kSoon),
+                                     qio::SleepFor(on, kSoon * 1000));
+               }));
+    qio::WhenAll(on, group->Join(on))
+        .Then([&, stop_if_all](On& on, const auto& joined) {
+          has_joined = joined.ok();
+          stop_if_all(on);
+        });
     if (!listener.Open(on, qio::SocketAddress::Inet("127.0.0.1", 0)).ok()) {
       return on.executor().Stop(on);
     }
@@ -74,7 +94,7 @@ bool UseLoop() {
           client.WriteAll(on, "hello").Then([](On&, absl::Status) {});
         });
   });
-  return status.ok() && has_worked && has_waited && has_come &&
+  return status.ok() && has_worked && has_waited && has_come && has_joined &&
          heard == "hello";
 }
 

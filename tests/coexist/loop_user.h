@@ -7,8 +7,8 @@
 #ifndef QIO_TESTS_COEXIST_LOOP_USER_H_
 #define QIO_TESTS_COEXIST_LOOP_USER_H_
 
-// A worker, a timer, a post from elsewhere and a connection, on a loop of its
-// own. True if all that came about.
+// A worker, a timer, a group of tasks, a post from elsewhere and a connection,
+// on a loop of its own. True if all that came about.
 bool UseCheckedLoop();
 bool UseUncheckedLoop();
 
