@@ -133,7 +133,7 @@ inline void DeleteFrame(void* frame, std::size_t size) noexcept {
 }
 
 template <class E, class T>
-class Promise : private CancelHook {
+class Promise : private DescribedHook {
   static_assert(internal_executor::RequireExecutor<E>::kOk);
 
  public:
@@ -275,7 +275,7 @@ class Promise : private CancelHook {
     cancelled = [](CancelHook* hook) noexcept {
       static_cast<Promise*>(hook)->Stop();
     };
-    describe = [](const CancelHook* hook) {
+    describe = [](const DescribedHook* hook) {
       return static_cast<const Promise*>(hook)->Describe();
     };
   }

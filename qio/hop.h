@@ -142,7 +142,7 @@ struct Remote {
 
 // Here: waits for what is brought, and says so over there if it is not wanted.
 template <class E, class T, class Other>
-class Operation final : public LoopObject, private CancelHook {
+class Operation final : public LoopObject, private DescribedHook {
  public:
   using Pointer = LoopPtr<Operation>;
 
@@ -151,7 +151,7 @@ class Operation final : public LoopObject, private CancelHook {
     cancelled = [](CancelHook* hook) noexcept {
       static_cast<Operation*>(hook)->Stop();
     };
-    describe = [](const CancelHook*) { return std::string("another loop"); };
+    describe = [](const DescribedHook*) { return std::string("another loop"); };
   }
   // Not over: nobody wants the result any more. If that cannot be sent, the
   // other task goes on to its end, and nobody hears of it.

@@ -352,6 +352,8 @@ class Reactor {
   bool watches_stalls() const noexcept { return stall_hook_.call != nullptr; }
   template <bool kTimed>
   void RunQueuedAs(int budget_max);
+  template <bool kTimed>
+  void DispatchAs(const struct epoll_event* events, int count);
   template <class Function>
   void CallTimed(Function call);
   void TellIfStalled();
@@ -652,20 +654,26 @@ inline void Reactor::PollDescriptors(int timeout_ms) {
 }
 
 inline void Reactor::Dispatch(const epoll_event* events, int count) {
+  if (watches_stalls()) [[unlikely]] {
+    DispatchAs</*kTimed=*/true>(events, count);
+  } else {
+    DispatchAs</*kTimed=*/false>(events, count);
+  }
+}
+
+template <bool kTimed>
+void Reactor::DispatchAs(const epoll_event* events, int count) {
   const std::uint64_t batch = ++batch_;
-  const bool timed = watches_stalls();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t data = events[i].data.u64;
     if (data == ~std::uint64_t{0}) continue;  // Mail, or a timer.
-    const auto call = [&] {
-      CallWatches(static_cast<int>(static_cast<std::uint32_t>(data)),
-                  static_cast<std::uint32_t>(data >> 32),
-                  Condition{events[i].events}, batch);
-    };
-    if (timed) [[unlikely]] {
-      CallTimed(call);
+    const int fd = static_cast<int>(static_cast<std::uint32_t>(data));
+    const auto generation = static_cast<std::uint32_t>(data >> 32);
+    const Condition happened{events[i].events};
+    if constexpr (kTimed) {
+      CallTimed([&] { CallWatches(fd, generation, happened, batch); });
     } else {
-      call();
+      CallWatches(fd, generation, happened, batch);
     }
     // A nested poll has seen everything that is still ready.
     if (batch_ != batch) return;

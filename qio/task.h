@@ -318,9 +318,13 @@ QIOTask<E, T> MakeTask(OnLoop<E>& on, Start start);
 // that it was given to.
 struct CancelHook {
   void (*cancelled)(CancelHook*) noexcept;
-  // What it waits for now, in words, for what reports a task that takes too
-  // long. Null: the type of what started it will do.
-  std::string (*describe)(const CancelHook*) = nullptr;
+};
+
+// One that besides says what its operation waits for now, in words, for what
+// reports a task that takes too long. Of another that is the type of what
+// started it.
+struct DescribedHook : CancelHook {
+  std::string (*describe)(const DescribedHook*);
 };
 
 // Completer<E, T>
@@ -372,6 +376,10 @@ class Completer {
     internal_reactor::CheckSameLoop(on, *task_->core, "a Completer");
     SetHook(hook);
   }
+  void SetCancelHook(OnLoop<E>& on, DescribedHook* hook) noexcept {
+    SetCancelHook(on, static_cast<CancelHook*>(hook));
+    task_->hook_describes = hook != nullptr;
+  }
 
   // False: the task was cancelled or abandoned; the result will be dropped.
   bool wanted() const noexcept {
@@ -387,6 +395,7 @@ class Completer {
   void SetHook(CancelHook* hook) noexcept {
     // In place of what started the task.
     *static_cast<CancelHook**>(task_->inputs()) = hook;
+    task_->hook_describes = false;
   }
 
   void Drop() noexcept {
@@ -828,10 +837,10 @@ struct CompleterTask {
   }
   // Of one that was started.
   static std::string Describe(const TaskBlock* task) {
-    const CancelHook* hook = Place::Input(const_cast<TaskBlock*>(task)).hook;
-    return hook != nullptr && hook->describe != nullptr
-               ? hook->describe(hook)
-               : internal_type_name::Of<S>();
+    if (!task->hook_describes) return internal_type_name::Of<S>();
+    const auto* hook = static_cast<const DescribedHook*>(
+        Place::Input(const_cast<TaskBlock*>(task)).hook);
+    return hook->describe(hook);
   }
 
   static constexpr TaskOps MakeOps() {

@@ -42,7 +42,7 @@ using internal_task::TaskMaker;
 //
 // It needs memory when it is made, and none from then on.
 template <class Derived, class E, class T>
-class Operation : public LoopObject, private CancelHook {
+class Operation : public LoopObject, private DescribedHook {
  public:
   using Pointer = LoopPtr<Derived>;
 
@@ -63,7 +63,7 @@ class Operation : public LoopObject, private CancelHook {
     cancelled = [](CancelHook* hook) noexcept {
       static_cast<Operation*>(hook)->GiveUp();
     };
-    describe = [](const CancelHook* hook) {
+    describe = [](const DescribedHook* hook) {
       return static_cast<const Derived*>(static_cast<const Operation*>(hook))
           ->Describe();
     };

@@ -127,6 +127,7 @@ struct TaskBlock {
   bool is_local : 1 = false;  // `local` is queued, or delivers just now.
   // Its worker sends more than its result, for which the loop has to turn.
   bool needs_turns : 1 = false;
+  bool hook_describes : 1 = false;  // A DescribedHook has been set.
   // Written by whoever makes the result, before it publishes it.
   bool has_result = false;
   // Loop to worker: nobody wants the result. Relaxed: the worker may see it
@@ -387,7 +388,7 @@ inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {
   task->ops = &ops;
   task->state = State::kLazy;
   task->is_back = task->is_local = task->needs_turns = false;
-  task->has_result = false;
+  task->hook_describes = task->has_result = false;
   task->skip.store(false, std::memory_order_relaxed);
   ++Access::blocks_held(reactor);
   return task;

@@ -39,7 +39,7 @@ inline absl::Status Exceeded(std::int64_t waited_ns, const std::string& what) {
 // A task and its deadline: whichever comes first is the result of another.
 template <class E, class T>
 class Operation final : public LoopObject,
-                        private CancelHook,
+                        private DescribedHook,
                         private internal_reactor::TimerNode {
  public:
   using Pointer = LoopPtr<Operation>;
@@ -56,7 +56,7 @@ class Operation final : public LoopObject,
     cancelled = [](CancelHook* hook) noexcept {
       static_cast<Operation*>(hook)->Stop();
     };
-    describe = [](const CancelHook* hook) {
+    describe = [](const DescribedHook* hook) {
       return TaskMaker::Describe(static_cast<const Operation*>(hook)->handle_);
     };
     fire = [](internal_reactor::TimerNode* node, void* on) {

@@ -30,7 +30,7 @@ using internal_task::TaskMaker;
 // A task and a token: whichever comes first is the result of another. The node
 // brings the request to the loop.
 template <class E, class T>
-class Operation final : public LoopObject, private CancelHook, private Node {
+class Operation final : public LoopObject, private DescribedHook, private Node {
  public:
   using Pointer = LoopPtr<Operation>;
 
@@ -40,7 +40,7 @@ class Operation final : public LoopObject, private CancelHook, private Node {
     cancelled = [](CancelHook* hook) noexcept {
       static_cast<Operation*>(hook)->Stop();
     };
-    describe = [](const CancelHook* hook) {
+    describe = [](const DescribedHook* hook) {
       return TaskMaker::Describe(static_cast<const Operation*>(hook)->handle_);
     };
     run = [](Node* node, void* on) {

@@ -149,6 +149,7 @@ inline int EpollCreate() noexcept { return models::Kernel::kEpoll; }
 inline int EpollCtl(int, int, int, epoll_event*) noexcept { return 0; }
 inline int EpollWait(int, epoll_event* events, int, int timeout_ms) noexcept {
   if (!models::Kernel::Get().EpollWait(timeout_ms != 0)) return 0;
+  events[0].events = 0;
   events[0].data.u64 = ~std::uint64_t{0};
   return 1;
 }
