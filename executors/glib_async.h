@@ -102,8 +102,7 @@ bool FinishAsync(GAsyncResult* result, GError** error);
 
 // The domain of errors whose code is an absl::StatusCode. Any thread.
 inline GQuark StatusErrorQuark() noexcept {
-  static const GQuark quark = g_quark_from_string("qio-status-error-quark");
-  return quark;
+  return g_quark_from_static_string("qio-status-error-quark");
 }
 
 // What C is told of a Status that is not OK: in StatusErrorQuark(), with its

@@ -71,7 +71,8 @@ class Strand {
   static constexpr std::uintptr_t kMail = 4;
   static constexpr std::uintptr_t kLeft = kNote | kMail;
 
-  // On Linux the address of something, thus even and none of the above.
+  // On Linux the address of a thread's control block, which is aligned to 64
+  // bytes: none of the bits above.
   static std::uintptr_t Me() noexcept {
     return reinterpret_cast<std::uintptr_t>(pthread_self());
   }
