@@ -54,7 +54,7 @@ namespace qio::conformance {
 // A task that starts nothing: the test ends it. Counts how often it was started
 // and stopped.
 template <class E, class T>
-class HandTask : private CancelHook {
+class HandTask : private DescribedHook {
  public:
   HandTask() {
     cancelled = [](CancelHook* hook) noexcept {
@@ -62,7 +62,7 @@ class HandTask : private CancelHook {
       ++self.stops;
       self.completer_.reset();
     };
-    describe = [](const CancelHook*) { return std::string("the test"); };
+    describe = [](const DescribedHook*) { return std::string("the test"); };
   }
 
   QIOTask<E, T> Task(OnLoop<E>& on) {
