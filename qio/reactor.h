@@ -680,8 +680,8 @@ void Reactor::DispatchAs(const epoll_event* events, int count) {
   }
 }
 
-inline void Reactor::CallWatches(int fd, std::uint32_t generation,
-                                 Condition happened, std::uint64_t batch) {
+[[gnu::always_inline]] inline void Reactor::CallWatches(
+    int fd, std::uint32_t generation, Condition happened, std::uint64_t batch) {
   const Descriptor& descriptor = descriptors_[static_cast<std::size_t>(fd)];
   // The number may have been closed and used again since the kernel said so.
   if (descriptor.generation != generation) return;
