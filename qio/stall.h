@@ -61,7 +61,7 @@ inline std::string Describe(const Stall& stall) {
 // Whom to tell.
 struct StallHook {
   std::chrono::nanoseconds longer_than{};
-  // Owning loop, behind the callback. Null: there is no hook.
+  // Owning loop, behind the callback; must not throw. Null: there is no hook.
   void (*call)(void* context, const Stall& stall) = nullptr;
   void* context = nullptr;
 };
