@@ -29,7 +29,7 @@ using internal_loop_object::LoopPtr;
 using internal_reactor::Access;
 using internal_task::TaskMaker;
 
-// "deadline exceeded after 250 ms of waiting for connect to 10.0.0.1:80".
+// "deadline exceeded after 250 ms of waiting for ReadTheTape(...)".
 inline absl::Status Exceeded(std::int64_t waited_ns, const std::string& what) {
   return absl::DeadlineExceededError("deadline exceeded after " +
                                      std::to_string(waited_ns / 1'000'000) +
