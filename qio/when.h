@@ -232,7 +232,7 @@ class Whole : public Operation<Derived, E, T> {
         [](const auto& part) { TaskMaker::Abandon(part.handle); });
   }
 
-  // "all of 5 tasks, 2 of them still out: connect to 10.0.0.1:80, a timer".
+  // "all of 5 tasks, 2 of them still out: ReadTheTape(...), a timer".
   std::string Describe() const {
     constexpr int kNamedMax = 3;
     std::string names;
