@@ -123,8 +123,7 @@ class BasicAsioExecutor final : public ReactorHost<BasicAsioExecutor<Brand>> {
   // Errors:    kFailedPrecondition if another thread is on the loop, or the
   //            io_context is gone. Lets through what f throws.
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Enter(F&& f);
+  Status Enter(F&& f);
 
   // Runs the io_context inside a callback until done() is true, with handlers
   // of Asio's and callbacks of qio's: for code that has to wait for something.
@@ -308,7 +307,7 @@ BasicAsioExecutor<Brand>::~BasicAsioExecutor() {
 
 template <class Brand>
 template <class F>
-absl::Status BasicAsioExecutor<Brand>::Enter(F&& f) {
+Status BasicAsioExecutor<Brand>::Enter(F&& f) {
   static_assert(std::is_invocable_v<F&, On&>,
                 "qio: Enter(f) calls f(on): let it take an OnLoop<E>& of this "
                 "loop");

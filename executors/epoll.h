@@ -36,6 +36,7 @@
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
 #include "qio/reactor_host.h"
+#include "qio/status.h"
 
 namespace qio::inline QIO_ABI {
 
@@ -67,20 +68,17 @@ class BasicEpollExecutor final : public ReactorHost<BasicEpollExecutor<Brand>> {
   // Affinity:  becomes the loop.
   // Errors:    kFailedPrecondition if another thread is on the loop. Lets
   //            through what a callback throws; it can then be run again.
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Run() {
+  Status Run() {
     return Run([](On&) {});
   }
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Run(F first);
+  Status Run(F first);
 
   // One turn: waits until something is ready, but `timeout` at most (negative:
   // as long as it takes), and calls what is. Rounded up to milliseconds.
   //
   // Affinity:  becomes the loop.
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status RunOnce(std::chrono::nanoseconds timeout);
+  Status RunOnce(std::chrono::nanoseconds timeout);
 
   // Runs until nothing is outstanding, or `deadline`. False: something is.
   //
@@ -107,8 +105,7 @@ class BasicEpollExecutor final : public ReactorHost<BasicEpollExecutor<Brand>> {
   // Affinity:  becomes the loop for the length of the call.
   // Errors:    kFailedPrecondition if another thread is on the loop.
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Enter(F&& f);
+  Status Enter(F&& f);
 
   bool IsOnLoop() const noexcept { return owner_.IsMe(); }
   bool RunsElsewhere() const noexcept { return owner_.IsAnother(); }
@@ -151,7 +148,7 @@ BasicEpollExecutor<Brand>::Create() {
 
 template <class Brand>
 template <class F>
-absl::Status BasicEpollExecutor<Brand>::Run(F first) {
+Status BasicEpollExecutor<Brand>::Run(F first) {
   static_assert(std::is_invocable_v<F&, On&>,
                 "qio: Run(first) calls first(on): let it take an OnLoop<E>& of "
                 "this loop");
@@ -187,8 +184,7 @@ void BasicEpollExecutor<Brand>::Wait(int timeout_ms) {
 }
 
 template <class Brand>
-absl::Status BasicEpollExecutor<Brand>::RunOnce(
-    std::chrono::nanoseconds timeout) {
+Status BasicEpollExecutor<Brand>::RunOnce(std::chrono::nanoseconds timeout) {
   Owning owning(owner_);
   if (!owning) return Elsewhere();
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
@@ -214,7 +210,7 @@ absl::StatusOr<bool> BasicEpollExecutor<Brand>::Drain(
 
 template <class Brand>
 template <class F>
-absl::Status BasicEpollExecutor<Brand>::Enter(F&& f) {
+Status BasicEpollExecutor<Brand>::Enter(F&& f) {
   static_assert(std::is_invocable_v<F&, On&>,
                 "qio: Enter(f) calls f(on): let it take an OnLoop<E>& of this "
                 "loop");

@@ -40,6 +40,7 @@
 #include "qio/on_loop.h"
 #include "qio/reactor.h"
 #include "qio/reactor_host.h"
+#include "qio/status.h"
 
 namespace qio::inline QIO_ABI {
 
@@ -78,8 +79,7 @@ class BasicGlibExecutor final : public ReactorHost<BasicGlibExecutor<Brand>> {
   // Errors:    kFailedPrecondition if another thread owns the context. Lets
   //            through what f throws.
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Enter(F&& f);
+  Status Enter(F&& f);
 
   // Iterates the context until nothing of qio's is outstanding, or `deadline`.
   // False: something is.
@@ -216,7 +216,7 @@ BasicGlibExecutor<Brand>::~BasicGlibExecutor() {
 
 template <class Brand>
 template <class F>
-absl::Status BasicGlibExecutor<Brand>::Enter(F&& f) {
+Status BasicGlibExecutor<Brand>::Enter(F&& f) {
   static_assert(std::is_invocable_v<F&, On&>,
                 "qio: Enter(f) calls f(on): let it take an OnLoop<E>& of this "
                 "loop");

@@ -76,8 +76,7 @@ class BasicLibeventExecutor final
   //            in a callback of qio's or in Enter(). One that sleeps in
   //            event_base_loop() is not seen. Lets through what f throws.
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Enter(F&& f) {
+  Status Enter(F&& f) {
     static_assert(std::is_invocable_v<F&, On&>,
                   "qio: Enter(f) calls f(on): let it take an OnLoop<E>& of "
                   "this loop");

@@ -76,8 +76,7 @@ class BasicLibuvExecutor final : public ReactorHost<BasicLibuvExecutor<Brand>> {
   //            asleep in uv_run(), in a callback of qio's or in Enter(). Lets
   //            through what f throws.
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Enter(F&& f) {
+  Status Enter(F&& f) {
     static_assert(std::is_invocable_v<F&, On&>,
                   "qio: Enter(f) calls f(on): let it take an OnLoop<E>& of "
                   "this loop");

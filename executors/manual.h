@@ -31,6 +31,7 @@
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
 #include "qio/reactor_host.h"
+#include "qio/status.h"
 
 namespace qio::inline QIO_ABI {
 
@@ -61,8 +62,7 @@ class BasicManualExecutor final
   // Errors:  kFailedPrecondition if another thread is on the loop.
 
   // One turn: calls what is ready now, without waiting.
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status RunOnce() {
+  Status RunOnce() {
     Owning owning(owner_);
     if (!owning) return Elsewhere();
     this->reactor().PollDescriptors(0);
@@ -71,8 +71,7 @@ class BasicManualExecutor final
   }
 
   // Moves the clock by `time` and runs one turn.
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Advance(std::chrono::nanoseconds time) {
+  Status Advance(std::chrono::nanoseconds time) {
     now_ns_ += time.count();
     this->reactor().set_virtual_now_ns(now_ns_);
     return RunOnce();
@@ -96,8 +95,7 @@ class BasicManualExecutor final
   }
 
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Enter(F&& f) {
+  Status Enter(F&& f) {
     Owning owning(owner_);
     if (!owning) return Elsewhere();
     f(this->on());

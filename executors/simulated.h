@@ -51,6 +51,7 @@
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
 #include "qio/reactor_host.h"
+#include "qio/status.h"
 #include "qio/workers.h"
 
 namespace qio::inline QIO_ABI {
@@ -200,8 +201,7 @@ class BasicSimulatedExecutor final
   // Affinity:  becomes the loop for the length of the call.
   // Errors:    kFailedPrecondition if another thread is on the loop.
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Enter(F&& f) {
+  Status Enter(F&& f) {
     Owning owning(owner_);
     if (!owning) return Elsewhere();
     f(this->on());

@@ -158,8 +158,8 @@ class NetListener {
   // Errors:  kFailedPrecondition if it is no stream socket, IP or unix, that
   //          listens; EEXIST if this loop has it, or a duplicate, already;
   //          ENOTSOCK, EBADF. `fd` is closed then.
-  absl::Status Add(OnLoop<E>& on,  // qio: pass the witness of its loop
-                   OwnedFd fd);
+  Status Add(OnLoop<E>& on,  // qio: pass the witness of its loop
+             OwnedFd fd);
 
   // NetListener::SetClientFunc()
   //
@@ -764,7 +764,7 @@ auto NetListener<E>::OpenByName(OnLoop<E>& on, SocketAddress address,
 }
 
 template <class E>
-absl::Status NetListener<E>::Add(OnLoop<E>& on, OwnedFd fd) {
+Status NetListener<E>::Add(OnLoop<E>& on, OwnedFd fd) {
   return StateOn(on).Add(on, std::move(fd));
 }
 

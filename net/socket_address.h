@@ -59,6 +59,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qio/config.h"
+#include "qio/status.h"
 
 namespace qio::inline QIO_ABI {
 
@@ -109,10 +110,10 @@ class SocketAddress {
 
   // Whether such an address can exist. Says nothing about whether anybody has
   // it, and does not look it up.
-  absl::Status Check() const;
+  Status Check() const;
 
   // Check(), and whether the address serves this purpose.
-  absl::Status CheckFor(AddressUse use) const;
+  Status CheckFor(AddressUse use) const;
 
   // True for a host name, and for an IPv6 address whose scope is an
   // interface's name ("fe80::1%eth0"). All else resolves on the spot.
@@ -674,7 +675,8 @@ inline absl::StatusOr<SocketAddress> SocketAddress::Parse(
     std::string_view text) {
   absl::StatusOr<SocketAddress> address =
       internal_socket_address::ParseAny(text);
-  absl::Status status = address.ok() ? address->Check() : address.status();
+  absl::Status status = address.status();
+  if (status.ok()) status = address->Check();
   if (status.ok()) return address;
   return absl::InvalidArgumentError(
       internal_socket_address::Quoted(text) +
@@ -697,7 +699,7 @@ inline std::string SocketAddress::ToString() const {
   return text;
 }
 
-inline absl::Status SocketAddress::Check() const {
+inline Status SocketAddress::Check() const {
   switch (kind_) {
     case Kind::kInet:
       return internal_socket_address::CheckInet(*this);
@@ -714,7 +716,7 @@ inline absl::Status SocketAddress::Check() const {
   return internal_socket_address::CheckUnix("unix socket path", text_);
 }
 
-inline absl::Status SocketAddress::CheckFor(AddressUse use) const {
+inline Status SocketAddress::CheckFor(AddressUse use) const {
   absl::Status status = Check();
   if (!status.ok() || use == AddressUse::kListen || kind_ != Kind::kInet) {
     return status;

@@ -208,7 +208,7 @@ class SocketChannel {
   // Cost:      none but recv(2) for each call. At most 256 KiB of one channel
   //            before others have their turn.
   template <class F>
-  absl::Status OnData(OnLoop<E>& on, F f);
+  Status OnData(OnLoop<E>& on, F f);
 
   // No call starts after this returns; what arrives waits in the kernel.
   void StopData(OnLoop<E>& on);  // qio: pass the witness of its loop
@@ -236,7 +236,7 @@ class SocketChannel {
   //            executor ends; never while it runs. It may own the channel.
   // Errors:    Closed; `f` is gone then. Throws std::bad_alloc.
   template <class F>
-  absl::Status OnWritable(OnLoop<E>& on, F f);
+  Status OnWritable(OnLoop<E>& on, F f);
 
   // ---- Everything else.
 
@@ -245,7 +245,7 @@ class SocketChannel {
   // before.
   //
   // Errors:  Busy while a write task runs; Closed; ENOTCONN.
-  absl::Status ShutdownWrite(OnLoop<E>& on);
+  Status ShutdownWrite(OnLoop<E>& on);
 
   // The addresses of both ends, asked of the kernel. Ask for the remote one
   // early: ENOTCONN if the other side has broken the connection.
@@ -910,7 +910,7 @@ QIOTask<E, void> SocketChannel<E>::WriteAll(OnLoop<E>& on, std::string data) {
 
 template <class E>
 template <class F>
-absl::Status SocketChannel<E>::OnData(OnLoop<E>& on, F f) {
+Status SocketChannel<E>::OnData(OnLoop<E>& on, F f) {
   static_assert(std::is_invocable_v<F&, OnLoop<E>&, Received>,
                 "qio: OnData(on, f) calls f(on, received): let it take an "
                 "OnLoop<E>& of the same loop and a qio::Received");
@@ -960,7 +960,7 @@ absl::StatusOr<std::size_t> SocketChannel<E>::TryWrite(
 
 template <class E>
 template <class F>
-absl::Status SocketChannel<E>::OnWritable(OnLoop<E>& on, F f) {
+Status SocketChannel<E>::OnWritable(OnLoop<E>& on, F f) {
   static_assert(std::is_invocable_v<F&, OnLoop<E>&>,
                 "qio: OnWritable(on, f) calls f(on): let it take an OnLoop<E>& "
                 "of the same loop");
@@ -971,7 +971,7 @@ absl::Status SocketChannel<E>::OnWritable(OnLoop<E>& on, F f) {
 }
 
 template <class E>
-absl::Status SocketChannel<E>::ShutdownWrite(OnLoop<E>& on) {
+Status SocketChannel<E>::ShutdownWrite(OnLoop<E>& on) {
   CheckLoop(on);
   if (!is_open()) return internal_socket_channel::Closed();
   if (state_->is_written()) {

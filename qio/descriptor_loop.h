@@ -41,6 +41,7 @@
 #include "qio/diagnostics.h"
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
+#include "qio/status.h"
 
 namespace qio::inline QIO_ABI {
 
@@ -76,7 +77,7 @@ class DescriptorLoop {
   // Errors:    kFailedPrecondition if another thread is on the loop. Lets
   //            through what f throws.
   template <class F>
-  absl::Status Enter(F f);
+  Status Enter(F f);
 
   // Runs what is qio's, and nothing of the host's, until done() is true.
   //
@@ -187,7 +188,7 @@ inline void DescriptorLoop::RunTurn() {
 }
 
 template <class F>
-absl::Status DescriptorLoop::Enter(F f) {
+Status DescriptorLoop::Enter(F f) {
   const Scope scope(*this);
   if (!scope) return Elsewhere();
   f();

@@ -47,7 +47,7 @@ concept KnowsOtherThreads = requires(const E& executor) {
 // E calls a function on its loop at once, if this thread may be on it.
 template <class E>
 concept EntersItsLoop = requires(E& executor, void (&f)(OnLoop<E>&)) {
-  { executor.Enter(f) } -> std::same_as<absl::Status>;
+  { executor.Enter(f) } -> std::convertible_to<absl::Status>;
 };
 
 template <class E>

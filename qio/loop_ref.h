@@ -152,8 +152,7 @@ class LoopRef {
   // Cost:      no allocation in steady state, if f and the arguments take 96
   //            bytes at most; a wake-up only if the loop sleeps.
   template <class F, class... Args>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Post(F f, Args&&... args) const;
+  Status Post(F f, Args&&... args) const;
 
  private:
   internal_loop_core::LoopCore* core_;
@@ -170,7 +169,7 @@ inline void FreePostCache() noexcept { internal_post_blocks::FreeCache(); }
 
 template <class E>
 template <class F, class... Args>
-absl::Status LoopRef<E>::Post(F f, Args&&... args) const {
+Status LoopRef<E>::Post(F f, Args&&... args) const {
   static_assert(internal_loop_ref::kIsCaptureless<F>,
                 "qio: what is posted from another thread captures nothing; "
                 "pass what it needs as arguments: Post(f, args...)");

@@ -63,6 +63,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qio/config.h"
+#include "qio/status.h"
 
 namespace qio::inline QIO_ABI {
 
@@ -186,6 +187,8 @@ struct SendableTrait<std::chrono::time_point<Clock, Duration>>
     : internal_sendable::MadeOf<Duration> {};
 template <>
 struct SendableTrait<absl::Status> : internal_sendable::MadeOf<> {};
+template <>
+struct SendableTrait<Status> : internal_sendable::MadeOf<> {};
 template <class T>
 struct SendableTrait<absl::StatusOr<T>> : internal_sendable::MadeOf<T> {};
 

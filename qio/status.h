@@ -3,9 +3,10 @@
 //
 // qio/status.h
 //
-// The error statuses that qio makes, and the errno that one carries.
+// The Status that a call returns, the errors that qio makes, and the errno that
+// one carries.
 //
-//   absl::Status status = channel.Close(on);
+//   absl::Status status = channel.ShutdownWrite(on);
 //   if (qio::Errno(status) == EPIPE) ...
 //
 // Affinity:  any thread, all of it.
@@ -18,13 +19,41 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "qio/config.h"
 
 namespace qio::inline QIO_ABI {
+
+// Status
+//
+// What a call returns that may fail at once: an absl::Status that tells who
+// ignores it what to do. Keep it as an absl::Status. It is a type of its own
+// because the attribute of absl::Status has no words, and clang prefers that of
+// a class to that of a function. The result of a task is an absl::Status.
+class [[nodiscard("qio: it can fail; look at its Status")]] Status {
+ public:
+  // NOLINTNEXTLINE(google-explicit-constructor): one is the other.
+  Status(absl::Status status) noexcept : status_(std::move(status)) {}
+
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  operator absl::Status() const& noexcept { return status_; }
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  operator absl::Status() && noexcept { return std::move(status_); }
+
+  bool ok() const noexcept { return status_.ok(); }
+  absl::StatusCode code() const { return status_.code(); }
+  absl::string_view message() const { return status_.message(); }
+  std::string ToString() const { return status_.ToString(); }
+  void IgnoreError() const noexcept {}
+
+ private:
+  absl::Status status_;
+};
 
 // ErrnoStatus()
 //

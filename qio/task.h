@@ -501,6 +501,10 @@ template <>
 struct ValueOf<absl::Status> {
   using Type = void;
 };
+template <>
+struct ValueOf<Status> {
+  using Type = void;
+};
 
 // QIOTask<E, T> for a class that is or derives from one, else void.
 template <class E, class T>

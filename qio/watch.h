@@ -73,18 +73,16 @@ class Watch {
   //            std::bad_alloc.
   // Cost:      one system call; no allocation in steady state.
   template <class F>
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status Start(OnLoop<E>& on,  // qio: pass the witness of its loop
-                     int fd, Condition wanted, F callback);
+  Status Start(OnLoop<E>& on,  // qio: pass the witness of its loop
+               int fd, Condition wanted, F callback);
 
   // Wants something else from now on: also events that were there already are
   // seen with the new eyes.
   //
   // Errors:  kFailedPrecondition if nothing is watched; of epoll_ctl(2), after
   //          which the old condition stands.
-  [[nodiscard("qio: it can fail; look at its Status")]]
-  absl::Status SetInterest(OnLoop<E>& on,  // qio: pass the witness of its loop
-                           Condition wanted);
+  Status SetInterest(OnLoop<E>& on,  // qio: pass the witness of its loop
+                     Condition wanted);
 
   // No call starts after this returns.
   void Stop(OnLoop<E>& on) {  // qio: pass the witness of its loop
@@ -141,8 +139,7 @@ class Watch {
 
 template <class E>
 template <class F>
-absl::Status Watch<E>::Start(OnLoop<E>& on, int fd, Condition wanted,
-                             F callback) {
+Status Watch<E>::Start(OnLoop<E>& on, int fd, Condition wanted, F callback) {
   static_assert(std::is_invocable_v<F&, OnLoop<E>&, Condition>,
                 "qio: a watch calls callback(on, ready): let it take an "
                 "OnLoop<E>& of the same loop and a qio::Condition");
@@ -159,7 +156,7 @@ absl::Status Watch<E>::Start(OnLoop<E>& on, int fd, Condition wanted,
 }
 
 template <class E>
-absl::Status Watch<E>::SetInterest(  // qio: pass the witness of its loop
+Status Watch<E>::SetInterest(  // qio: pass the witness of its loop
     OnLoop<E>& on, Condition wanted) {
   if (!armed()) {
     return absl::FailedPreconditionError("the watch is not armed");

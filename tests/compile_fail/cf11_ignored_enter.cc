@@ -3,10 +3,6 @@
 //
 // CF-11: the Status of Enter() ignored.
 // EXPECT: qio: it can fail; look at its Status
-// EXPECT OF CLANG: ignoring return value of
-//
-// clang prefers Abseil's attribute of the class Status, which says nothing, to
-// ours of the function.
 
 #include "qio/executors/epoll.h"
 #include "qio/on_loop.h"

@@ -3,10 +3,6 @@
 //
 // CF-11: the Status of Start() ignored.
 // EXPECT: qio: it can fail; look at its Status
-// EXPECT OF CLANG: ignoring return value of
-//
-// clang prefers Abseil's attribute of the class Status, which says nothing, to
-// ours of the function.
 
 #include "qio/condition.h"
 #include "qio/executors/epoll.h"

@@ -783,7 +783,8 @@ struct Tk06_CompletionsLiveAndDieOnTheirLoop {
       BOOST_TEST(destroyed >= item - 1);
       gate.Open();
       // The workers let go of the gate.
-      for (bool idle = false; !idle;) {
+      bool idle = false;
+      while (!idle) {
         loop.Call([&](auto& on) {
           idle = on.executor().outstanding(on) == 1;  // The LoopRef.
         });

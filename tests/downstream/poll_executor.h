@@ -20,6 +20,7 @@
 #include "qio/owner_thread.h"
 #include "qio/reactor.h"
 #include "qio/reactor_host.h"
+#include "qio/status.h"
 
 class PollExecutor final : public qio::ReactorHost<PollExecutor> {
  public:
@@ -69,7 +70,7 @@ class PollExecutor final : public qio::ReactorHost<PollExecutor> {
   void Stop(On&) { stop_ = true; }
 
   template <class F>
-  absl::Status Enter(F&& f) {
+  qio::Status Enter(F&& f) {
     qio::OwnerThread::Owning owning(owner_);
     if (!owning) return Elsewhere();
     f(on());
