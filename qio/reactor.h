@@ -329,15 +329,24 @@ class Reactor {
       Kick();
   }
 
-  // Starts work of a task; it is handed over in chains.
+  // Starts work of a task, new and unlinked; it is handed over in chains.
   void StartWork(internal_workers::Work& work, Workers& workers) noexcept;
 
   // Blocks until `node` comes by mail, and runs it; the rest of the mail is
   // queued in its order.
   void AwaitMail(Node& node);
 
-  Workers& workers(Lane lane);
-  void UseWorkers(Lane lane, std::shared_ptr<Workers> workers) noexcept;
+  // Makes the workers of the lanes that were given none. Throws std::bad_alloc.
+  void EnsureWorkers() {
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+      if (lanes_[lane] == nullptr) UseWorkers(static_cast<Lane>(lane), nullptr);
+    }
+  }
+  // Those there are since the first task.
+  Workers& workers(Lane lane) noexcept {
+    return *lanes_[static_cast<std::size_t>(lane)];
+  }
+  void UseWorkers(Lane lane, std::shared_ptr<Workers> workers);
 
   void KickIfIdle() noexcept {
     if (kick_unasked_ && outstanding() == 0) [[unlikely]]
@@ -396,7 +405,7 @@ class Reactor {
 
   // Work that was started and not yet handed over, oldest first.
   internal_workers::Work* chain_first_ = nullptr;
-  internal_workers::Work* chain_last_ = nullptr;
+  internal_workers::Work** chain_end_ = &chain_first_;
   int chain_size_ = 0;
   bool kick_unasked_ = false;
   Workers* chain_to_ = nullptr;
@@ -470,9 +479,12 @@ struct Access {
     r.StartWork(work, workers);
   }
   static void AwaitMail(Reactor& r, Node& node) { r.AwaitMail(node); }
-  static Workers& workers(Reactor& r, Lane lane) { return r.workers(lane); }
+  static void EnsureWorkers(Reactor& r) { r.EnsureWorkers(); }
+  static Workers& workers(Reactor& r, Lane lane) noexcept {
+    return r.workers(lane);
+  }
   static void UseWorkers(Reactor& r, Lane lane,
-                         std::shared_ptr<Workers> workers) noexcept {
+                         std::shared_ptr<Workers> workers) {
     r.UseWorkers(lane, std::move(workers));
   }
   static void CheckMayTouch(const Reactor& r, const char* what) noexcept {
@@ -1002,15 +1014,15 @@ inline void Reactor::StartWork(internal_workers::Work& work,
     FlushWork();
     chain_to_ = &workers;
   }
-  work.next = nullptr;
-  (chain_first_ == nullptr ? chain_first_ : chain_last_->next) = &work;
-  chain_last_ = &work;
+  *chain_end_ = &work;
+  chain_end_ = &work.next;
   if (++chain_size_ == kChainMax) FlushWork();
 }
 
 inline void Reactor::FlushWork() noexcept {
   if (chain_first_ == nullptr) return;
   internal_workers::Work* first = std::exchange(chain_first_, nullptr);
+  chain_end_ = &chain_first_;
   chain_size_ = 0;
   chain_to_->Submit(first);
 }
@@ -1042,14 +1054,8 @@ inline void Reactor::AwaitMail(Node& node) {
   node.run(&node, host_.witness);
 }
 
-inline Workers& Reactor::workers(Lane lane) {
-  std::shared_ptr<Workers>& workers = lanes_[static_cast<std::size_t>(lane)];
+inline void Reactor::UseWorkers(Lane lane, std::shared_ptr<Workers> workers) {
   if (workers == nullptr) workers = host_.make_workers(lane);
-  return *workers;
-}
-
-inline void Reactor::UseWorkers(Lane lane,
-                                std::shared_ptr<Workers> workers) noexcept {
   FlushWork();
   chain_to_ = nullptr;
   lanes_[static_cast<std::size_t>(lane)] = std::move(workers);

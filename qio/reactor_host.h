@@ -37,12 +37,13 @@ class ReactorHost {
   ReactorHost& operator=(const ReactorHost&) = delete;
 
   // Gives the executor workers to use, perhaps shared with others, in place of
-  // the pool it would make itself. Those used so far are let go, which waits
-  // for them if nobody else has them.
+  // the pool it would make itself; null: a new one of those. Those used so far
+  // are let go, which waits for them if nobody else has them.
   void UseWorkers(OnLoop<E>& on, std::shared_ptr<Workers> workers,
                   Lane lane = Lane::kDefault);
 
-  // The workers of a lane; the default pool is made here on first use.
+  // The workers of a lane: the default pools are made with the first task, or
+  // here.
   Workers& workers(OnLoop<E>& on, Lane lane = Lane::kDefault);
 
   // Where this executor reports what nobody is there to be told.
@@ -127,6 +128,7 @@ void ReactorHost<E>::UseWorkers(OnLoop<E>&, std::shared_ptr<Workers> workers,
 
 template <class E>
 Workers& ReactorHost<E>::workers(OnLoop<E>&, Lane lane) {
+  internal_reactor::Access::EnsureWorkers(reactor_);
   return internal_reactor::Access::workers(reactor_, lane);
 }
 

@@ -1010,8 +1010,9 @@ TaskHandle<E> QIOTask<E, T>::Attach(Completion&& completion,
                 "absl::StatusOr<T>, or absl::Status for void");
   internal_reactor::CheckMayTouch(*task_->core, "a QIOTask");
   Reactor* const reactor = task_->core->reactor();
+  TaskHandle<E> handle;
   // The executor is gone: neither starts, and both end here.
-  if (reactor == nullptr) return TaskHandle<E>();
+  if (reactor == nullptr) return handle;
   using Place = internal_task::CompletionPlace<E, Result, Completion>;
   // Those of now: it may have been made when there were others.
   Workers* const workers =
@@ -1019,7 +1020,7 @@ TaskHandle<E> QIOTask<E, T>::Attach(Completion&& completion,
   const auto& ops = Place::Make(task_, std::move(completion));
   TaskBlock* const task = std::exchange(task_, nullptr);
   task->completion_ops = &ops;
-  const TaskHandle<E> handle(task);
+  handle = TaskHandle<E>(task);
   task->Start(*reactor, list != nullptr ? *list : Access::tasks_list(*reactor),
               workers);
   return handle;
@@ -1067,8 +1068,6 @@ auto RunInLane(OnLoop<E>& on, Lane lane, Worker worker, Args&&... args) {
   static_assert(
       internal_sendable::RequireSendableResult<typename Task::Returned>::kOk);
   Reactor& reactor = internal_reactor::Access::Of(on);
-  // Made here if there are none yet, so that Then() need not.
-  internal_reactor::Access::workers(reactor, lane);
   auto* task =
       internal_task::NewTaskWith<typename Task::Place, typename Task::Inputs>(
           reactor, Task::kOps, &Task::MakeState, std::move(worker),

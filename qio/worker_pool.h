@@ -249,14 +249,17 @@ inline void WorkerPool::Core::Submit(
     Wake(thread);
     return;
   }
+  // As much of the chain as there is room for.
+  Work* accepted = nullptr;
   Work* beyond = chain;
-  while (beyond != nullptr && count < options.queue_max) {
-    Work* next = beyond->next;
-    beyond->next = nullptr;
-    (first == nullptr ? first : last->next) = beyond;
-    last = beyond;
-    beyond = next;
-    ++count;
+  for (; beyond != nullptr && count < options.queue_max; ++count) {
+    accepted = beyond;
+    beyond = beyond->next;
+  }
+  if (accepted != nullptr) {
+    accepted->next = nullptr;
+    (first == nullptr ? first : last->next) = chain;
+    last = accepted;
   }
   queued.store(count, std::memory_order_relaxed);
 
@@ -387,7 +390,12 @@ inline bool WorkerPool::Core::FillShelf(Thread& self) noexcept {
   }
   // A fair share: what is not started can be taken back, but at a price.
   const int take = std::clamp(count / roster.size(), 1, Shelf::kSize);
-  for (int place = 0; place < take; ++place) self.shelf.Put(place, Pop());
+  for (int place = 0; place < take; ++place) {
+    self.shelf.Put(place, first);
+    first = first->next;
+  }
+  if (first == nullptr) last = nullptr;
+  queued.store(count - take, std::memory_order_relaxed);
   ++stocked;
   return true;
 }

@@ -96,8 +96,9 @@ class LoopCore {
     if (stragglers_.fetch_sub(1, std::memory_order_acq_rel) == 1) Delete();
   }
 
-  // Makes the loop's descriptor readable. Async-signal-safe.
-  void WriteWake() noexcept {
+  // Makes the loop's descriptor readable. Async-signal-safe. Apart, so that a
+  // post to a loop that is awake saves no registers for it.
+  [[gnu::noinline]] void WriteWake() noexcept {
     // A child has the parent's descriptor, and no loop behind it.
     if (in_child()) return;
     const std::uint64_t one = 1;

@@ -259,8 +259,9 @@ struct TaskBlock {
   }
 
  private:
-  // More free blocks. Throws std::bad_alloc.
+  // More free blocks, and somebody to work on them. Throws std::bad_alloc.
   static void Refill(Reactor& reactor);
+  static void* AllocateSpill(Reactor& reactor, std::size_t size);
 
   void GiveUp() noexcept {
     if (ops->give_up != nullptr && !is_back) ops->give_up(this);
@@ -320,18 +321,21 @@ struct TaskBlock {
   }
 
   void Recycle(Reactor& r) noexcept {
-    if (ops->spill_size != 0) {
-      EndState();
-      core->blocks().Free(spill(), ops->spill_size);
-    }
+    if (ops->spill_size != 0) FreeSpill();
     ++generation;
     state = State::kDone;
     mail.next = static_cast<Node*>(Access::free_tasks(r));
     Access::free_tasks(r) = &mail;
   }
 
+  // Apart, so that tasks without one save no registers for it.
+  [[gnu::noinline]] void FreeSpill() noexcept {
+    EndState();
+    core->blocks().Free(spill(), ops->spill_size);
+  }
+
   // The executor is gone; its slabs go with the core.
-  void LeaveBehind() noexcept {
+  [[gnu::cold]] void LeaveBehind() noexcept {
     DropResult();
     if (ops->spill_size != 0) {
       EndState();
@@ -373,13 +377,14 @@ inline std::int64_t AbandonAllTasks(Reactor& reactor) noexcept {
   return count;
 }
 
-inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {
+// Inlined, as `ops` is a constant there.
+[[gnu::always_inline]] inline TaskBlock* TaskBlock::New(Reactor& reactor,
+                                                        const TaskOps& ops) {
   void*& free = Access::free_tasks(reactor);
   if (free == nullptr) [[unlikely]]
     Refill(reactor);
-  void* spill = ops.spill_size != 0
-                    ? Access::core(reactor)->blocks().Allocate(ops.spill_size)
-                    : nullptr;
+  void* const spill =
+      ops.spill_size != 0 ? AllocateSpill(reactor, ops.spill_size) : nullptr;
   TaskBlock* task = FromMail(static_cast<Node*>(free));
   free = task->mail.next;
   if (spill != nullptr) {
@@ -394,8 +399,14 @@ inline TaskBlock* TaskBlock::New(Reactor& reactor, const TaskOps& ops) {
   return task;
 }
 
+[[gnu::noinline]] inline void* TaskBlock::AllocateSpill(Reactor& reactor,
+                                                        std::size_t size) {
+  return Access::core(reactor)->blocks().Allocate(size);
+}
+
 [[gnu::cold]] inline void TaskBlock::Refill(Reactor& reactor) {
   constexpr std::size_t kCount = 64;
+  Access::EnsureWorkers(reactor);
   LoopCore& core = *Access::core(reactor);
   void*& free = Access::free_tasks(reactor);
   auto* at = static_cast<std::byte*>(core.blocks().AllocateSlab(kSize, kCount));
