@@ -307,6 +307,12 @@ inline absl::Status WasClosed() {
   return absl::CancelledError("the channel was closed meanwhile");
 }
 
+// Why a TryWrite() did not even try.
+[[gnu::cold]] inline absl::StatusOr<std::size_t> MayNotWrite(bool is_open) {
+  if (!is_open) return Closed();
+  return BusyError("the channel is written already");
+}
+
 inline std::string_view TextOf(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -945,12 +951,9 @@ template <class E>
 absl::StatusOr<std::size_t> SocketChannel<E>::TryWrite(
     OnLoop<E>& on, std::span<const std::byte> data) {
   CheckLoop(on);
-  if (!is_open()) [[unlikely]]
-    return internal_socket_channel::Closed();
+  if (!is_open() || state_->is_written()) [[unlikely]]
+    return internal_socket_channel::MayNotWrite(is_open());
   State& state = *state_;
-  if (state.is_written()) [[unlikely]] {
-    return BusyError("the channel is written already");
-  }
   const std::ptrdiff_t sent = state.io->Send(on, state.socket, data);
   if (sent == static_cast<std::ptrdiff_t>(data.size())) [[likely]] {
     return data.size();

@@ -185,7 +185,7 @@ class LoopFunction {
         : Held(
               core,
               [](Held& self, OnLoop<E>& on, Args&&... args) {
-                Access::Calling<F>(*self.loop_core.reactor());
+                Access::Calling<F>(Access::Of(on));
                 static_cast<With&>(self).f(on, std::forward<Args>(args)...);
               },
               [](Held* self) noexcept {

@@ -158,7 +158,7 @@ class ReactorIo final : public internal_reactor::Extension {
 
   // Sinks end other sockets and sinks while they are told.
   ~ReactorIo() override {
-    for (std::size_t i = 0; i < chunks_.size() * kChunk; ++i) {
+    for (std::size_t i = 0; i < slot_count_; ++i) {
       Slot& slot = At(i);
       if (!slot.owned.valid()) continue;
       Sink* const sink = slot.sink;
@@ -181,7 +181,7 @@ class ReactorIo final : public internal_reactor::Extension {
   absl::StatusOr<Socket> AdoptListening(On&, OwnedFd fd) {
     if (absl::Status s = TakeOver(fd.get(), true); !s.ok()) return s;
     const Identity identity = IdentityOf(fd.get());
-    for (std::size_t i = 0; i < chunks_.size() * kChunk; ++i) {
+    for (std::size_t i = 0; i < slot_count_; ++i) {
       const Slot& slot = At(i);
       if (slot.owned.valid() && slot.ready == &ListenReady &&
           IdentityOf(slot.owned.get()) == identity) {
@@ -296,7 +296,7 @@ class ReactorIo final : public internal_reactor::Extension {
 
   // Null if the name is stale.
   Slot* Get(Socket s) noexcept {
-    if (s.slot / kChunk >= chunks_.size()) [[unlikely]]
+    if (s.slot >= slot_count_) [[unlikely]]
       return nullptr;
     Slot& slot = At(s.slot);
     return slot.generation == s.generation ? &slot : nullptr;
@@ -439,6 +439,7 @@ class ReactorIo final : public internal_reactor::Extension {
 
   Reactor& reactor_;
   std::vector<std::unique_ptr<Slot[]>> chunks_;
+  std::uint32_t slot_count_ = 0;  // In all chunks.
   Slot* free_ = nullptr;
   // What sockets are read into, and whether it is lent just now.
   Lease::Memory memory_;
@@ -451,7 +452,7 @@ template <class E>
 bool ReactorIo<E>::AddChunk() noexcept {
   std::unique_ptr<Slot[]> chunk(new (std::nothrow) Slot[kChunk]);
   if (chunk == nullptr) return false;
-  const std::size_t first = chunks_.size() * kChunk;
+  const std::size_t first = slot_count_;
 #if defined(__cpp_exceptions)
   try {
     chunks_.push_back(std::move(chunk));
@@ -461,6 +462,7 @@ bool ReactorIo<E>::AddChunk() noexcept {
 #else
   chunks_.push_back(std::move(chunk));
 #endif
+  slot_count_ += kChunk;
   for (std::size_t i = kChunk; i-- > 0;) {
     Slot& slot = At(first + i);
     slot.io = this;
@@ -534,8 +536,8 @@ int ReactorIo<E>::Connect(On&, const ResolvedAddress& address, Sink& sink,
 }
 
 template <class E>
-std::ptrdiff_t ReactorIo<E>::Send(On&, Socket s,
-                                  std::span<const std::byte> bytes) noexcept {
+[[gnu::always_inline]] inline std::ptrdiff_t ReactorIo<E>::Send(
+    On&, Socket s, std::span<const std::byte> bytes) noexcept {
   Slot* const slot = Get(s);
   if (slot == nullptr) return -EBADF;
   const ssize_t sent =
@@ -654,7 +656,9 @@ void ReactorIo<E>::StreamReady(WatchNode* node, Condition ready,
 }
 
 template <class E>
-void ReactorIo<E>::StreamReadyForMore(Slot& slot, Condition ready, On& on) {
+[[gnu::noinline]] void ReactorIo<E>::StreamReadyForMore(Slot& slot,
+                                                        Condition ready,
+                                                        On& on) {
   constexpr Condition kBroken = Condition::kErr | Condition::kHup;
   ReactorIo& io = *slot.io;
   const std::uint32_t generation = slot.generation;
@@ -690,7 +694,7 @@ void ReactorIo<E>::StreamReadyForMore(Slot& slot, Condition ready, On& on) {
 }
 
 template <class E>
-void ReactorIo<E>::Receive(On& on, Slot& slot) {
+[[gnu::always_inline]] inline void ReactorIo<E>::Receive(On& on, Slot& slot) {
   if (memory_ == nullptr || is_lent_) [[unlikely]]
     return ReceiveWithoutMemory(on, slot);
   const ssize_t size =
