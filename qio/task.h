@@ -652,7 +652,8 @@ struct CompletionPlace {
   }
 
   template <bool kSpilled>
-  static void Finish(TaskBlock* task, void* on, const absl::Status* instead) {
+  [[gnu::always_inline]] static void Finish(TaskBlock* task, void* on,
+                                            const absl::Status* instead) {
     struct End {
       ~End() {
         Drop<kSpilled>(task);
@@ -681,7 +682,8 @@ struct CompletionPlace {
   }
 
   template <bool kSpilled>
-  static constexpr CompletionOps kOps{&Finish<kSpilled>, &Drop<kSpilled>};
+  static constexpr CompletionOps kOps{&Finish<kSpilled>, &Drop<kSpilled>,
+                                      &TaskBlock::OnMail<&Finish<kSpilled>>};
 };
 
 // The task that runs Worker on a thread.
@@ -1000,10 +1002,12 @@ void CompleterTask<E, T, S>::Start(TaskBlock* task) {
 
 }  // namespace internal_task
 
+// Inlined: most completions are lambdas, and have a function of their own here
+// that is called in one place.
 template <class E, class T>
 template <class Completion>
-TaskHandle<E> QIOTask<E, T>::Attach(Completion&& completion,
-                                    internal_reactor::Link* list) {
+[[gnu::always_inline]] inline TaskHandle<E> QIOTask<E, T>::Attach(
+    Completion&& completion, internal_reactor::Link* list) {
   static_assert(CompletionFor<Completion, E, T>,
                 "qio: a completion is called as completion(on, result): let it "
                 "take an OnLoop<E>& of the task's own loop, then "

@@ -82,6 +82,8 @@ struct CompletionOps {
   // null, then ends it and the result; also if it throws.
   void (*finish)(TaskBlock*, void* on, const absl::Status* instead);
   void (*drop)(TaskBlock*) noexcept;
+  // Owning loop. The result has arrived: TaskBlock::OnMail with `finish`.
+  Node::Run* on_mail;
 };
 
 enum class State : std::uint8_t {
@@ -243,9 +245,22 @@ struct TaskBlock {
   // From another thread: the last touch of the task. If the executor is gone,
   // the result dies here.
   void PublishFromElsewhere() noexcept {
-    mail.run = &OnMail;
+    mail.run = completion_ops->on_mail;
     LoopCore* const c = core;
     if (!c->Post(&mail)) LeaveBehind();
+  }
+
+  // The result has arrived: what the mail runs. `kFinish` is that of the
+  // completion, which this way is part of it.
+  template <auto kFinish>
+  static void OnMail(Node* node, void* on) {
+    TaskBlock& task = *FromMail(node);
+    task.is_back = true;
+    if (task.state == State::kRunning && on != nullptr) [[likely]] {
+      task.Complete(kFinish, on, nullptr);
+    } else {
+      task.ComeTooLate();
+    }
   }
 
   // From the loop. Queued, never inline.
@@ -254,7 +269,7 @@ struct TaskBlock {
       LeaveBehind();
       return;
     }
-    mail.run = &OnMail;
+    mail.run = completion_ops->on_mail;
     Access::Defer(reactor(), mail);
   }
 
@@ -273,7 +288,9 @@ struct TaskBlock {
 
   // Runs the completion once and ends it, and the result unless `instead` came
   // for it; then ends the task. All of it also if the completion throws.
-  void Complete(void* on, const absl::Status* instead) {
+  template <class Finish>
+  [[gnu::always_inline]] void Complete(Finish finish, void* on,
+                                       const absl::Status* instead) {
     struct End {
       ~End() {
         task->is_local = false;
@@ -283,20 +300,14 @@ struct TaskBlock {
     } end{this};
     state = State::kDone;
     link.Unlink();
-    completion_ops->finish(this, on, instead);
+    finish(this, on, instead);
   }
 
-  // The result has arrived.
-  static void OnMail(Node* node, void* on) {
-    TaskBlock& task = *FromMail(node);
-    task.is_back = true;
-    if (task.state == State::kRunning && on != nullptr) {
-      task.Complete(on, nullptr);
-      return;
-    }
-    task.DropResult();  // Too late.
-    if (task.state == State::kRunning) task.Abandon();
-    task.EndIfBack();
+  // The result has arrived, and nobody wants it.
+  [[gnu::cold]] void ComeTooLate() noexcept {
+    DropResult();
+    if (state == State::kRunning) Abandon();
+    EndIfBack();
   }
 
   // It was cancelled some calls ago. If the result is back, it is gone too.
@@ -304,7 +315,7 @@ struct TaskBlock {
     TaskBlock& task = *FromLocal(node);
     if (task.state == State::kCancelling && on != nullptr) {
       const absl::Status cancelled = absl::CancelledError();
-      task.Complete(on, &cancelled);
+      task.Complete(task.completion_ops->finish, on, &cancelled);
       return;
     }
     if (task.state == State::kCancelling) task.Abandon();
