@@ -159,8 +159,8 @@ class LoopRef {
 };
 
 // Frees what the calling thread keeps for its next posts: after a burst, blocks
-// of 64 bytes and of 128, a MiB of each at most. They end with the thread
-// otherwise.
+// of 64 bytes and of 128, a MiB of each at most, out of chunks of 8 KiB that
+// are freed as a whole. They end with the thread otherwise.
 //
 // Affinity:  any thread.
 inline void FreePostCache() noexcept { internal_post_blocks::FreeCache(); }

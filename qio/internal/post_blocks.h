@@ -6,13 +6,15 @@
 // Memory for what other threads post to a loop. A thread takes blocks from a
 // cache of its own; the loop gives them back on a stack, which a thread whose
 // cache is empty takes as a whole. In steady state nothing is allocated, and
-// neither side pays more than a piece of one atomic operation.
+// neither side pays more than a piece of one atomic operation. Threads that
+// outrun the loop get new blocks a hundred at a time.
 
 #ifndef QIO_INTERNAL_POST_BLOCKS_H_
 #define QIO_INTERNAL_POST_BLOCKS_H_
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -21,8 +23,7 @@
 namespace qio::inline QIO_ABI {
 namespace internal_post_blocks {
 
-// A free block of either class. Each is memory of its own, which anybody may
-// free.
+// A free block of either class.
 struct Block {
   Block* next;
 };
@@ -33,8 +34,7 @@ inline constexpr int kNoClass = kClasses;
 
 // Of the blocks that a T takes.
 template <class T>
-inline constexpr int kClassOf = alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__
-                                    ? kNoClass
+inline constexpr int kClassOf = alignof(T) > kSmallest       ? kNoClass
                                 : sizeof(T) <= kSmallest     ? 0
                                 : sizeof(T) <= 2 * kSmallest ? 1
                                                              : kNoClass;
@@ -42,17 +42,72 @@ template <class T>
 inline constexpr std::size_t kSizeOf =
     kClassOf<T> == kNoClass ? sizeof(T) : kSmallest << kClassOf<T>;
 
+// Memory of many blocks, which is freed when each of them was. Aligned, so that
+// a block knows where its chunk begins.
+//
+// Affinity:  any thread, all of it.
+class Chunk {
+ public:
+  // All blocks of a new chunk. Null if there is no memory.
+  static Block* New(std::size_t block_size) noexcept {
+    void* const memory =
+        ::operator new(kSize, std::align_val_t{kAlignment}, std::nothrow);
+    if (memory == nullptr) return nullptr;
+    const std::size_t count = kSize / block_size - 1;
+    ::new (memory) Chunk(count);
+    std::byte* at = static_cast<std::byte*>(memory) + kSize;
+    Block* first = nullptr;
+    for (std::size_t i = 0; i < count; ++i) {
+      at -= block_size;
+      first = ::new (at) Block{first};
+    }
+    return first;
+  }
+
+  static void FreeAll(Block* block) noexcept {
+    while (block != nullptr) {
+      Chunk& chunk = Of(block);
+      std::size_t count = 0;
+      do {
+        block = block->next;
+        ++count;
+      } while (block != nullptr && &Of(block) == &chunk);
+      chunk.Drop(count);
+    }
+  }
+  static void FreeOne(void* block) noexcept { Of(block).Drop(1); }
+
+ private:
+  static constexpr std::size_t kAlignment = 8192;
+  // Not quite as much, so that malloc(3) can place one next to the other.
+  static constexpr std::size_t kSize = kAlignment - kSmallest;
+
+  explicit Chunk(std::size_t count) noexcept : left_(count) {}
+
+  static Chunk& Of(void* block) noexcept {
+    return *reinterpret_cast<Chunk*>(reinterpret_cast<std::uintptr_t>(block) &
+                                     ~(kAlignment - 1));
+  }
+
+  void Drop(std::size_t count) noexcept {
+    // Everybody's last use of a block comes before the end of the memory.
+    if (left_.fetch_sub(count, std::memory_order_acq_rel) != count) return;
+    ::operator delete(this, std::align_val_t{kAlignment});
+  }
+
+  std::atomic<std::size_t> left_;  // Blocks that were not freed.
+};
+
 // The memory of one T, which is not kept.
 template <class T>
 void Free(void* memory) noexcept {
-  if constexpr (alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+  if constexpr (kClassOf<T> != kNoClass) {
+    Chunk::FreeOne(memory);
+  } else if constexpr (alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
     ::operator delete(memory, std::align_val_t{alignof(T)});
   } else {
     ::operator delete(memory);
   }
-}
-inline void FreeAll(Block* block) noexcept {
-  while (block != nullptr) ::operator delete(std::exchange(block, block->next));
 }
 
 // What a loop gives back.
@@ -63,8 +118,8 @@ class Returned {
   Returned& operator=(const Returned&) = delete;
   ~Returned() {
     for (Stack& stack : stacks_) {
-      FreeAll(stack.shared.load(std::memory_order_acquire));
-      FreeAll(stack.first);
+      Chunk::FreeAll(stack.shared.load(std::memory_order_acquire));
+      Chunk::FreeAll(stack.first);
     }
   }
 
@@ -119,7 +174,7 @@ class Returned {
     if (top == nullptr) stack.offered = 0;  // All were taken.
     if ((stack.offered + count) * size > kOfferedBytesMax) {
       stack.last->next = nullptr;
-      FreeAll(first);
+      Chunk::FreeAll(first);
       return;
     }
     stack.offered += count;
@@ -142,7 +197,9 @@ struct Cache {
 inline constinit thread_local Cache cache{};
 
 inline void FreeCache() noexcept {
-  for (Block*& free : cache.free) FreeAll(std::exchange(free, nullptr));
+  for (Block*& free : cache.free) {
+    Chunk::FreeAll(std::exchange(free, nullptr));
+  }
 }
 
 // Frees the cache when its thread ends.
@@ -154,14 +211,16 @@ struct CacheEnd {
 };
 
 [[gnu::cold]] inline void* Refill(Returned& returned, int size_class) noexcept {
-  if (!cache.has_ended) {
+  Block* block = returned.TakeAll(size_class);
+  if (block == nullptr) block = Chunk::New(kSmallest << size_class);
+  if (block == nullptr) return nullptr;
+  if (cache.has_ended) {
+    Chunk::FreeAll(block->next);
+  } else {
     [[maybe_unused]] thread_local CacheEnd end;
-    if (Block* block = returned.TakeAll(size_class)) {
-      cache.free[size_class] = block->next;
-      return block;
-    }
+    cache.free[size_class] = block->next;
   }
-  return ::operator new(kSmallest << size_class, std::nothrow);
+  return block;
 }
 
 // For one T. Null if there is no memory.
