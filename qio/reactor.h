@@ -290,7 +290,12 @@ class Reactor {
   };
 
   static constexpr int kEventsMax = 64;
+  // So much work is handed over together, so that a worker begins while the
+  // loop goes on. If they share a processor neither goes on while the other
+  // does, and a switch costs as much as some hundred tasks: then it is whatever
+  // is started in turns that are busy starting, up to this.
   static constexpr int kChainMax = 32;
+  static constexpr int kChainMaxOnOneProcessor = 1024;
   static constexpr std::uint8_t kStandingMax = 16;
   static constexpr Condition kAlways = Condition::kErr | Condition::kHup;
   static constexpr std::int64_t kNsPerTick = 1'000'000;
@@ -407,6 +412,7 @@ class Reactor {
   internal_workers::Work* chain_first_ = nullptr;
   internal_workers::Work** chain_end_ = &chain_first_;
   int chain_size_ = 0;
+  int chain_max_ = kChainMax;
   bool kick_unasked_ = false;
   Workers* chain_to_ = nullptr;
   std::array<std::shared_ptr<Workers>, 2> lanes_;
@@ -616,8 +622,8 @@ inline Reactor::Reactor(ReactorParts parts, Host host) noexcept
 
 inline bool Reactor::Park() noexcept {
   CheckProcess();
-  FlushWork();
   if (!queue_.empty()) return false;
+  FlushWork();
   if (timer_fd_.valid()) ArmTimerFd();
   return core_->mailbox().Park();
 }
@@ -642,7 +648,9 @@ inline bool Reactor::Spin() noexcept {
   if (hints == nullptr) return false;
   const int cpu = internal_sys::CurrentCpu();
   hints->loop.store(cpu, std::memory_order_relaxed);
+  chain_max_ = kChainMax;
   if (cpu == hints->worker.load(std::memory_order_relaxed)) {
+    chain_max_ = kChainMaxOnOneProcessor;
     // It can only run if this thread does not. That costs one system call, and
     // saves two if the worker is quick: its wake-up of the loop, and a sleep.
     internal_sys::Yield();
@@ -906,6 +914,7 @@ inline void Reactor::RunQueued(int budget_max) {
 
 template <bool kTimed>
 void Reactor::RunQueuedAs(int budget_max) {
+  const int chain_size = chain_size_;
   if (timers_ != 0) FireTimers(budget_max);
   // Mail is taken at the start even if calls are queued: neither of the two
   // starves the other.
@@ -926,7 +935,10 @@ void Reactor::RunQueuedAs(int budget_max) {
       node->run(node, host_.witness);
     }
   }
-  FlushWork();
+  // Unless this turn has started a lot, and so will the next.
+  if (chain_max_ == kChainMax || chain_size_ - chain_size < kChainMax) {
+    FlushWork();
+  }
   core_->returned().Flush();
 }
 
@@ -1016,7 +1028,7 @@ inline void Reactor::StartWork(internal_workers::Work& work,
   }
   *chain_end_ = &work;
   chain_end_ = &work.next;
-  if (++chain_size_ == kChainMax) FlushWork();
+  if (++chain_size_ == chain_max_) FlushWork();
 }
 
 inline void Reactor::FlushWork() noexcept {
