@@ -157,6 +157,8 @@ Status BasicEpollExecutor<Brand>::Run(F first) {
   first(this->on());
   while (!stop_.load(std::memory_order_relaxed)) Turn(-1);
   stop_.store(false, std::memory_order_relaxed);
+  // Nobody may run the loop for a while.
+  this->reactor().FlushWork();
   return absl::OkStatus();
 }
 

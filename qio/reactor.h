@@ -77,7 +77,8 @@ struct WatchNode {
 };
 
 struct TimerNode : internal_timer_wheel::WheelNode {
-  std::int64_t deadline_ns = 0;
+  std::int64_t deadline_ns = 0;  // From now on, while it counts from now.
+  bool counts_from_now = false;
   void (*fire)(TimerNode*, void* on) = nullptr;
   void (*closed)(TimerNode*) noexcept = nullptr;
 };
@@ -158,7 +159,7 @@ class Reactor {
   bool HasWatches() const noexcept { return watches_ != 0; }
 
   // The same, or a timer is due.
-  bool HasWork() const noexcept {
+  bool HasWork() noexcept {
     return HasMail() || (timers_ != 0 && TimeoutMs() == 0);
   }
 
@@ -171,7 +172,7 @@ class Reactor {
   void Unpark() noexcept { core_->mailbox().Unpark(); }
 
   // How long the host may sleep, in milliseconds, rounded up; -1: for ever.
-  int TimeoutMs() const noexcept;
+  int TimeoutMs() noexcept;
 
   // Looks at the mailbox for a while instead of sleeping, if a worker is out
   // and it pays. True: there is mail.
@@ -209,8 +210,8 @@ class Reactor {
   // to be made or ends what was outstanding last. Off during turns.
   void set_kick_unasked(bool kick) noexcept { kick_unasked_ = kick; }
 
-  // Hands over the work that was started: at the end of Enter(), since nobody
-  // may run the loop for a while.
+  // Hands over the work that was started, and has the clocks of timers run: at
+  // the end of Enter(), since nobody may run the loop for a while.
   void FlushWork() noexcept;
 
   // What keeps a loop running that stops when idle: started tasks, armed
@@ -232,6 +233,7 @@ class Reactor {
 
   // A program's test clock in place of the monotonic one.
   void set_virtual_now_ns(std::int64_t now_ns) noexcept {
+    PlaceTimers();
     virtual_now_ns_ = now_ns;
   }
 
@@ -321,7 +323,23 @@ class Reactor {
   // ends their callbacks.
   void EndWatches(int fd) noexcept;
 
-  void ArmTimer(TimerNode& node, std::int64_t deadline_ns) noexcept;
+  // A timer goes to the wheel when its turn ends: the clock is read once for
+  // all that were armed, and not at all for those that are cancelled by then.
+  void ArmTimer(TimerNode& node, std::int64_t deadline_ns) noexcept {
+    node.deadline_ns = deadline_ns;
+    node.counts_from_now = false;
+    node.slot = internal_timer_wheel::TimerWheel::kInList;
+    armed_.PushBack(node);
+    ++timers_;
+  }
+  void ArmTimerAfter(TimerNode& node, std::int64_t delay_ns) noexcept {
+    ArmTimer(node, delay_ns);
+    node.counts_from_now = true;
+  }
+  void PlaceTimers() noexcept {
+    if (armed_.linked()) PlaceArmedTimers();
+  }
+  void PlaceArmedTimers() noexcept;
   void CancelTimer(TimerNode& node) noexcept;
   std::int64_t NowNs() const noexcept {
     return virtual_now_ns_ >= 0 ? virtual_now_ns_ : internal_sys::MonotonicNs();
@@ -404,6 +422,7 @@ class Reactor {
   std::uint64_t batch_ = 0;       // Numbers the calls of Dispatch().
 
   internal_timer_wheel::TimerWheel wheel_;
+  internal_reactor::Link armed_;     // Not in the wheel yet.
   internal_reactor::Link firing_;    // Due, and taken out of the wheel.
   std::uint64_t timer_fd_tick_ = 0;  // 0: not set.
   std::int64_t virtual_now_ns_ = -1;
@@ -474,6 +493,10 @@ struct Access {
   static void EndWatches(Reactor& r, int fd) noexcept { r.EndWatches(fd); }
   static void ArmTimer(Reactor& r, TimerNode& node, std::int64_t ns) noexcept {
     r.ArmTimer(node, ns);
+  }
+  static void ArmTimerAfter(Reactor& r, TimerNode& node,
+                            std::int64_t ns) noexcept {
+    r.ArmTimerAfter(node, ns);
   }
   static void CancelTimer(Reactor& r, TimerNode& node) noexcept {
     r.CancelTimer(node);
@@ -628,9 +651,10 @@ inline bool Reactor::Park() noexcept {
   return core_->mailbox().Park();
 }
 
-inline int Reactor::TimeoutMs() const noexcept {
+inline int Reactor::TimeoutMs() noexcept {
   if (HasMail()) return 0;
   if (timers_ == 0) return -1;
+  PlaceTimers();
   const std::uint64_t next = wheel_.NextTick();
   const std::int64_t now_ns = NowNs();
   const auto next_ns = static_cast<std::int64_t>(next) * kNsPerTick;
@@ -943,6 +967,7 @@ void Reactor::RunQueuedAs(int budget_max) {
 }
 
 inline void Reactor::FireTimers(int budget_max) {
+  PlaceTimers();
   wheel_.Advance(static_cast<std::uint64_t>(NowNs() / kNsPerTick));
   if (wheel_.now() >= timer_fd_tick_) timer_fd_tick_ = 0;  // It has expired.
   // A timer armed from here on waits for the next turn, also if it is due.
@@ -987,14 +1012,22 @@ void Reactor::CallTimed(Function call) {
   call_since_ns_ = internal_sys::MonotonicNs();
 }
 
-inline void Reactor::ArmTimer(TimerNode& node,
-                              std::int64_t deadline_ns) noexcept {
-  node.deadline_ns = deadline_ns;
-  // Rounded up: never before its deadline.
-  const std::int64_t tick =
-      deadline_ns <= 0 ? 0 : (deadline_ns - 1) / kNsPerTick + 1;
-  wheel_.Arm(node, static_cast<std::uint64_t>(tick));
-  ++timers_;
+// In the order in which they were armed, which is kept among equals (TI-07).
+inline void Reactor::PlaceArmedTimers() noexcept {
+  const std::int64_t now_ns = NowNs();
+  while (armed_.linked()) {
+    auto& node = static_cast<TimerNode&>(*armed_.next);
+    node.Unlink();
+    if (std::exchange(node.counts_from_now, false)) {
+      if (__builtin_add_overflow(now_ns, node.deadline_ns, &node.deadline_ns)) {
+        node.deadline_ns = std::numeric_limits<std::int64_t>::max();
+      }
+    }
+    // Rounded up: never before its deadline.
+    const std::int64_t tick =
+        node.deadline_ns <= 0 ? 0 : (node.deadline_ns - 1) / kNsPerTick + 1;
+    wheel_.Arm(node, static_cast<std::uint64_t>(tick));
+  }
 }
 
 inline void Reactor::CancelTimer(TimerNode& node) noexcept {
@@ -1008,6 +1041,7 @@ inline void Reactor::CancelTimer(TimerNode& node) noexcept {
 inline void Reactor::ArmTimerFd() noexcept {
   std::uint64_t tick = 0;
   if (timers_ != 0) {
+    PlaceTimers();
     tick = wheel_.NextTick();
     if (tick == 0) tick = 1;  // Due: any time in the past, but not "disarm".
   }
@@ -1032,6 +1066,7 @@ inline void Reactor::StartWork(internal_workers::Work& work,
 }
 
 inline void Reactor::FlushWork() noexcept {
+  PlaceTimers();
   if (chain_first_ == nullptr) return;
   internal_workers::Work* first = std::exchange(chain_first_, nullptr);
   chain_end_ = &chain_first_;
@@ -1088,6 +1123,7 @@ inline void Reactor::DieInChild() const noexcept {
 }
 
 inline Reactor::TimerNode* Reactor::PopAnyTimer() noexcept {
+  PlaceTimers();
   if (!firing_.linked()) {
     internal_timer_wheel::WheelNode* node = wheel_.PopAny();
     return static_cast<TimerNode*>(node);

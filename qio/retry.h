@@ -252,10 +252,7 @@ class Retrial final
     } else {
       delay_ns_ = delays_.NextNs();
       armed_ = Pointer(this);
-      Reactor& reactor = Access::Of(on);
-      Access::ArmTimer(
-          reactor, *this,
-          internal_timer::SaturatedAdd(Access::NowNs(reactor), delay_ns_));
+      Access::ArmTimerAfter(Access::Of(on), *this, delay_ns_);
     }
   }
 

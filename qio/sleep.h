@@ -73,11 +73,11 @@ class Sleep final : public internal_operation::Operation<Sleep<E>, E, void>,
   static void Start(Pointer self, OnLoop<E>& on) {
     Sleep& sleep = *self;
     Reactor& reactor = Access::Of(on);
-    Access::ArmTimer(
-        reactor, sleep,
-        sleep.since_ == Since::kEpoch
-            ? sleep.ns_
-            : internal_timer::SaturatedAdd(Access::NowNs(reactor), sleep.ns_));
+    if (sleep.since_ == Since::kEpoch) {
+      Access::ArmTimer(reactor, sleep, sleep.ns_);
+    } else {
+      Access::ArmTimerAfter(reactor, sleep, sleep.ns_);
+    }
     sleep.armed_ = std::move(self);
   }
   void Stop() noexcept {

@@ -101,9 +101,9 @@ class Timer {
   //            while it runs.
   // Errors:    throws std::bad_alloc.
   // Cost:      the same at any number of timers; no allocation in steady
-  //            state, no descriptor. Reading the clock is most of it, which
-  //            StartAt() does not. A timer that is stopped and started again
-  //            with the same function keeps its memory.
+  //            state, no descriptor. The clock is read once for all that a turn
+  //            starts. A timer that is stopped and started again with the same
+  //            function keeps its memory.
 
   // Once, `deadline` being a std::chrono::steady_clock::time_point. One in the
   // past is due in the next turn.
@@ -111,8 +111,9 @@ class Timer {
   void StartAt(OnLoop<E>& on,  // qio: pass the witness of its loop
                TimePoint deadline, F callback);
 
-  // Once, after `delay`, a std::chrono::duration. Zero or less is due in the
-  // next turn, more than the clock can count never.
+  // Once, after `delay`, a std::chrono::duration that begins when the callbacks
+  // of this turn have returned, at the latest. Zero or less is due in the next
+  // turn, more than the clock can count never.
   template <class Duration, class F>
   void StartAfter(OnLoop<E>& on,  // qio: pass the witness of its loop
                   Duration delay, F callback);
@@ -190,9 +191,9 @@ class Timer {
     std::int64_t interval_ns = 0;  // 0: once.
   };
 
+  // Has a call of `callback` to come, and the state ready to be armed.
   template <class F>
-  void Start(OnLoop<E>& on, std::int64_t deadline_ns, std::int64_t interval_ns,
-             F&& callback) {
+  State& Prepare(OnLoop<E>& on, std::int64_t interval_ns, F&& callback) {
     static_assert(std::is_invocable_v<F&, OnLoop<E>&>,
                   "qio: a timer calls callback(on): let it take an OnLoop<E>& "
                   "of the same loop");
@@ -207,7 +208,7 @@ class Timer {
       state_ = Function::New(reactor, std::move(callback));
     }
     state_->interval_ns = interval_ns;
-    Access::ArmTimer(reactor, *state_, deadline_ns);
+    return *state_;
   }
 
   // Ends a call that is to come; the block stays for the next. Once more if
@@ -245,8 +246,9 @@ void Timer<E>::StartAt(OnLoop<E>& on, TimePoint deadline, F callback) {
   static_assert(internal_timer::kIsDeadline<TimePoint>,
                 "qio: a deadline is a std::chrono::steady_clock::time_point; "
                 "the wall clock may be set back");
-  Start(on, internal_timer::SaturatedNs(deadline.time_since_epoch()), 0,
-        std::move(callback));
+  State& state = Prepare(on, 0, std::move(callback));
+  Access::ArmTimer(Access::Of(on), state,
+                   internal_timer::SaturatedNs(deadline.time_since_epoch()));
 }
 
 template <class E>
@@ -254,11 +256,9 @@ template <class Duration, class F>
 void Timer<E>::StartAfter(OnLoop<E>& on, Duration delay, F callback) {
   static_assert(internal_timer::kIsDuration<Duration>,
                 "qio: a delay has a unit: std::chrono::milliseconds(5)");
-  const std::int64_t now_ns = Access::NowNs(Access::Of(on));
-  Start(
-      on,
-      internal_timer::SaturatedAdd(now_ns, internal_timer::SaturatedNs(delay)),
-      0, std::move(callback));
+  State& state = Prepare(on, 0, std::move(callback));
+  Access::ArmTimerAfter(Access::Of(on), state,
+                        internal_timer::SaturatedNs(delay));
 }
 
 template <class E>
@@ -269,9 +269,8 @@ void Timer<E>::StartEvery(OnLoop<E>& on, Duration interval, F callback) {
   constexpr std::int64_t kShortestNs = 1'000'000;
   std::int64_t interval_ns = internal_timer::SaturatedNs(interval);
   if (interval_ns < kShortestNs) interval_ns = kShortestNs;
-  const std::int64_t now_ns = Access::NowNs(Access::Of(on));
-  Start(on, internal_timer::SaturatedAdd(now_ns, interval_ns), interval_ns,
-        std::move(callback));
+  State& state = Prepare(on, interval_ns, std::move(callback));
+  Access::ArmTimerAfter(Access::Of(on), state, interval_ns);
 }
 
 }  // namespace qio::inline QIO_ABI

@@ -57,13 +57,17 @@ struct Link {
 // What is in a wheel. The owner keeps it in place while it is linked.
 struct WheelNode : Link {
   std::uint64_t tick = 0;  // The millisecond in which it is due.
-  std::uint32_t slot = 0;  // Of all levels, or kDue.
+  std::uint32_t slot = 0;  // Of all levels, or TimerWheel::kInList.
 };
 
 class TimerWheel {
  public:
   using Tick = std::uint64_t;
   static constexpr Tick kNever = std::numeric_limits<Tick>::max();
+  static constexpr int kSlotBits = 6;
+  static constexpr int kLevels = 8;
+  // In place of a slot: in the list of what is due, or in one of the owner's.
+  static constexpr std::uint32_t kInList = kLevels << kSlotBits;
 
   explicit TimerWheel(Tick now) : now_(now) {}
 
@@ -73,7 +77,7 @@ class TimerWheel {
     if (tick > kLongest) tick = kLongest;
     node.tick = tick;
     if (tick <= now_) {
-      node.slot = kDue;
+      node.slot = kInList;
       due_.PushBack(node);
       return;
     }
@@ -86,10 +90,10 @@ class TimerWheel {
     occupied_[at] |= Tick{1} << slot;
   }
 
-  // `node` must be linked here.
+  // `node` must be linked here, or be marked as kInList of another list.
   void Cancel(WheelNode& node) noexcept {
     node.Unlink();
-    if (node.slot != kDue && !slots_[node.slot].linked()) {
+    if (node.slot != kInList && !slots_[node.slot].linked()) {
       occupied_[node.slot >> kSlotBits] &=
           ~(Tick{1} << (node.slot & kSlotMask));
     }
@@ -133,13 +137,9 @@ class TimerWheel {
   Tick now() const noexcept { return now_; }
 
  private:
-  static constexpr int kSlotBits = 6;
-  static constexpr int kLevels = 8;
   static constexpr Tick kSlotMask = (Tick{1} << kSlotBits) - 1;
   // 2^48 milliseconds are 8,900 years; a count of nanoseconds ends before.
   static constexpr Tick kLongest = (Tick{1} << (kSlotBits * kLevels)) - 1;
-  // In place of a slot: in the list of what is due.
-  static constexpr std::uint32_t kDue = kLevels << kSlotBits;
 
   Link* SlotsOf(int level) noexcept { return &slots_[level << kSlotBits]; }
 

@@ -69,7 +69,7 @@ class Operation final : public LoopObject,
 
   static void Start(Pointer self, OnLoop<E>& on, Completer<E, T> completer) {
     Reactor& reactor = Access::Of(on);
-    self->started_ns_ = Access::NowNs(reactor);
+    if (!self->HasTimeout()) self->started_ns_ = Access::NowNs(reactor);
     self->completer_ = std::move(completer);
     self->completer_->SetCancelHook(on, self.get());
     self->handle_ = std::move(*self->task_)
@@ -81,15 +81,16 @@ class Operation final : public LoopObject,
       TaskMaker::Abandon(self->handle_);
       return;
     }
-    const When& when = self->when_;
-    Access::ArmTimer(
-        reactor, *self,
-        when.timeout_ns < 0
-            ? when.deadline_ns
-            : internal_timer::SaturatedAdd(self->started_ns_, when.timeout_ns));
+    if (self->HasTimeout()) {
+      Access::ArmTimerAfter(reactor, *self, self->when_.timeout_ns);
+    } else {
+      Access::ArmTimer(reactor, *self, self->when_.deadline_ns);
+    }
   }
 
  private:
+  bool HasTimeout() const noexcept { return when_.timeout_ns >= 0; }
+
   void OnResult(OnLoop<E>& on, TaskResult<T> result) {
     Access::CancelTimer(Access::Of(on), *this);
     Take().Complete(on, std::move(result));
@@ -97,6 +98,7 @@ class Operation final : public LoopObject,
 
   void OnDeadline(OnLoop<E>& on) {
     const Pointer alive(this);
+    if (HasTimeout()) started_ns_ = deadline_ns - when_.timeout_ns;
     const std::int64_t waited_ns = Access::NowNs(Access::Of(on)) - started_ns_;
     absl::Status exceeded = internal_status::MakeOrCode(
         absl::StatusCode::kDeadlineExceeded,
