@@ -316,6 +316,8 @@ Status BasicAsioExecutor<Brand>::Enter(F&& f) {
   Leaving leaving(*this, entered == Entered::kNested);
   if (!descriptor_) return Elsewhere();
   f(this->on());
+  // Nobody may run the io_context for a while.
+  this->reactor().FlushWork();
   return absl::OkStatus();
 }
 
@@ -377,7 +379,6 @@ template <class Brand>
 void BasicAsioExecutor<Brand>::Settle() {
   if (!descriptor_) return;
   Reactor& reactor = this->reactor();
-  reactor.FlushWork();
   const bool now = reactor.HasMail() || !reactor.Park();
   const bool later = reactor.outstanding() != 0;
   reactor.set_kick_unasked(later);
