@@ -328,7 +328,6 @@ class Reactor {
   void ArmTimer(TimerNode& node, std::int64_t deadline_ns) noexcept {
     node.deadline_ns = deadline_ns;
     node.counts_from_now = false;
-    node.slot = internal_timer_wheel::TimerWheel::kInList;
     armed_.PushBack(node);
     ++timers_;
   }

@@ -57,17 +57,13 @@ struct Link {
 // What is in a wheel. The owner keeps it in place while it is linked.
 struct WheelNode : Link {
   std::uint64_t tick = 0;  // The millisecond in which it is due.
-  std::uint32_t slot = 0;  // Of all levels, or TimerWheel::kInList.
+  std::uint32_t slot = 0;  // The last one it was in, of all levels.
 };
 
 class TimerWheel {
  public:
   using Tick = std::uint64_t;
   static constexpr Tick kNever = std::numeric_limits<Tick>::max();
-  static constexpr int kSlotBits = 6;
-  static constexpr int kLevels = 8;
-  // In place of a slot: in the list of what is due, or in one of the owner's.
-  static constexpr std::uint32_t kInList = kLevels << kSlotBits;
 
   explicit TimerWheel(Tick now) : now_(now) {}
 
@@ -77,7 +73,6 @@ class TimerWheel {
     if (tick > kLongest) tick = kLongest;
     node.tick = tick;
     if (tick <= now_) {
-      node.slot = kInList;
       due_.PushBack(node);
       return;
     }
@@ -90,10 +85,11 @@ class TimerWheel {
     occupied_[at] |= Tick{1} << slot;
   }
 
-  // `node` must be linked here, or be marked as kInList of another list.
+  // `node` is linked here, or in a list of the owner's before or after it was
+  // here: clearing the bit of a slot that is empty does no harm.
   void Cancel(WheelNode& node) noexcept {
     node.Unlink();
-    if (node.slot != kInList && !slots_[node.slot].linked()) {
+    if (!slots_[node.slot].linked()) {
       occupied_[node.slot >> kSlotBits] &=
           ~(Tick{1} << (node.slot & kSlotMask));
     }
@@ -137,6 +133,8 @@ class TimerWheel {
   Tick now() const noexcept { return now_; }
 
  private:
+  static constexpr int kSlotBits = 6;
+  static constexpr int kLevels = 8;
   static constexpr Tick kSlotMask = (Tick{1} << kSlotBits) - 1;
   // 2^48 milliseconds are 8,900 years; a count of nanoseconds ends before.
   static constexpr Tick kLongest = (Tick{1} << (kSlotBits * kLevels)) - 1;
@@ -159,7 +157,7 @@ class TimerWheel {
   // now_ has just entered a slot of some level: its timers go further down,
   // those of this very millisecond become due.
   void Cascade() noexcept {
-    for (int level = kLevels - 1; level >= 0; --level) {
+    for (int level = kLevels - 1; level > 0; --level) {
       const auto slot =
           static_cast<std::size_t>((now_ >> (level * kSlotBits)) & kSlotMask);
       if ((occupied_[level] & (Tick{1} << slot)) == 0) continue;
@@ -172,6 +170,9 @@ class TimerWheel {
         Arm(*node, node->tick);
       }
     }
+    const auto slot = static_cast<std::size_t>(now_ & kSlotMask);
+    occupied_[0] &= ~(Tick{1} << slot);
+    due_.TakeAll(SlotsOf(0)[slot]);
   }
 
   Tick now_;
