@@ -3,14 +3,18 @@
 //
 // What EpollExecutor promises beyond the conformance suite.
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "qio/executors/epoll.h"
 #include "qio/on_loop.h"
 #include "qio/post.h"
+#include "qio/task.h"
 #include "qio/timer.h"
 
 namespace qio {
@@ -18,6 +22,7 @@ namespace {
 
 using Loop = EpollExecutor;
 using On = OnLoop<Loop>;
+using std::chrono_literals::operator""s;
 
 BOOST_AUTO_TEST_SUITE(EpollExecutorTest)
 
@@ -34,6 +39,47 @@ BOOST_AUTO_TEST_CASE(AnotherThreadStopsASleepingLoop) {
   std::thread other([&] { loop->StopFromAnywhere(); });
   BOOST_TEST(loop->Run().ok());
   other.join();
+}
+
+BOOST_AUTO_TEST_CASE(AStoppedLoopHasHandedOverWhatItStarted) {
+  static std::atomic<bool> has_run;
+  has_run = false;
+  auto loop = *Loop::Create();
+  int completions = 0;
+  BOOST_TEST(loop->Run([&](On& on) {
+                   RunInThread(on, [] {
+                     has_run = true;
+                   }).Then([&](On&, absl::Status) { ++completions; });
+                   on.executor().Stop(on);
+                 })
+                 .ok());
+  // Nobody runs the loop.
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!has_run && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  BOOST_TEST(has_run);
+  BOOST_TEST(completions == 0);
+  BOOST_TEST(loop->Drain(deadline).value());
+  BOOST_TEST(completions == 1);
+}
+
+BOOST_AUTO_TEST_CASE(NullWorkersAreANewPool) {
+  auto loop = *Loop::Create();
+  int completions = 0;
+  BOOST_TEST(loop->Run([&](On& on) {
+                   const auto* const first = &on.executor().workers(on);
+                   auto task = RunInThread(on, [] {});
+                   on.executor().UseWorkers(on, nullptr);
+                   BOOST_TEST(&on.executor().workers(on) != first);
+                   std::move(task).Then([&](On& on, absl::Status status) {
+                     BOOST_TEST(status.ok());
+                     ++completions;
+                     on.executor().Stop(on);
+                   });
+                 })
+                 .ok());
+  BOOST_TEST(completions == 1);
 }
 
 BOOST_AUTO_TEST_CASE(RunElsewhereIsRefused) {
