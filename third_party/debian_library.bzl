@@ -119,7 +119,7 @@ debian_library = repository_rule(
         ),
         "optional": attr.bool(doc = "if it is absent, dependents are skipped"),
         "package": attr.string(
-            doc = "the Debian package",
+            doc = "the Debian package; the library, if there is none",
             mandatory = True,
         ),
         "targets": attr.string_dict(
@@ -156,10 +156,10 @@ optional_libraries = repository_rule(
             doc = "repositories that have a library of their own",
         ),
         "headers": attr.string_dict(
-            doc = "repository of a Debian package to the file that tells",
+            doc = "repository of an optional library to the file that tells",
         ),
         "packages": attr.string_dict(
-            doc = "repository to the Debian package",
+            doc = "repository to what is to be installed",
         ),
     },
     configure = True,

@@ -86,6 +86,13 @@ _LIBRARIES = {
         "package": "relacy-dev",
         "targets": {":relacy": "-pthread"},
     },
+    # Debian has no package of it: this looks where one copies its headers to.
+    "stdexec": {
+        "header": "/usr/local/include/stdexec/execution.hpp",
+        "optional": True,
+        "package": "stdexec",
+        "targets": {":stdexec": "-pthread"},
+    },
     "systemd": {
         "header": "/usr/include/systemd/sd-event.h",
         "optional": True,
