@@ -46,6 +46,7 @@ IN_PROCESS = {
     "Asio itself": ("asio_in_process", "asio_itself"),
     "libuv": ("libuv_in_process", "libuv"),
     "libevent": ("libevent_in_process", "libevent"),
+    "stdexec run_loop": ("stdexec_in_process", "stdexec"),
     "thread a task": ("glib_in_process", "threads"),
 }
 COMPOSITIONS = {loop: ("compositions_in_process", loop) for loop in OURS}
@@ -351,7 +352,7 @@ def main():
         print("| " + " | ".join(head) + " |\n" +
               "| --- | --- | ---: | ---: | ---: | ---: |")
     else:
-        print("{:36} {:14} {:>12} {:>12} {:>9} {:>11}".format(*head))
+        print("{:36} {:16} {:>12} {:>12} {:>9} {:>11}".format(*head))
     costs, new_ceilings = {}, {}
     for operation in operations():
         if arguments.only not in operation.name:
@@ -367,7 +368,7 @@ def main():
             if arguments.markdown:
                 print("| " + " | ".join(line) + " |", flush=True)
             else:
-                print("{:36} {:14} {:>12} {:>12} {:>9} {:>11}".format(*line),
+                print("{:36} {:16} {:>12} {:>12} {:>9} {:>11}".format(*line),
                       flush=True)
             if contestant not in OURS:
                 continue

@@ -7,8 +7,8 @@
 
 All contestants of a workload run one after the other, again and again, so that
 what else the machine does hits all of them. Prints one table, and with --out
-writes it as versus_peers.md, .json and .svg. A peer whose Debian package is not
-installed is left out, with a message.
+writes it as versus_peers.md, .json and .svg. A peer that is not installed is
+left out, with a message.
 """
 
 import argparse
@@ -37,6 +37,7 @@ IN_PROCESS = {
     "Asio": ("asio_in_process", "asio_itself"),
     "libuv": ("libuv_in_process", "libuv"),
     "libevent": ("libevent_in_process", "libevent"),
+    "stdexec run_loop": ("stdexec_in_process", "stdexec"),
     "thread a task": ("glib_in_process", "threads"),
 }
 # Column -> program, and its --loop.
@@ -52,7 +53,13 @@ SERVERS = {
     "libevent": ("libevent_server", "event"),
     "bufferevent": ("libevent_server", "bufferevent"),
 }
-PACKAGES = {"libuv": "libuv1-dev", "libevent": "libevent-dev"}
+# How one comes by an optional peer.
+TO_INSTALL = {
+    "libuv": "on Debian: apt-get install libuv1-dev",
+    "libevent": "on Debian: apt-get install libevent-dev",
+    "stdexec": "no package of Debian: copy include/stdexec and include/exec of "
+               "github.com/NVIDIA/stdexec into /usr/local/include",
+}
 # They create threads as they go, which all inherit the loop's processor.
 UNPINNED_ONLY = ("thread a task",)
 # It looks at all connections for each one that it accepts: minutes.
@@ -241,9 +248,9 @@ def main():
             workload.sample()
 
     for name in sorted(ABSENT):
-        package = PACKAGES.get(name.partition("_")[0], "")
+        how = TO_INSTALL.get(name.partition("_")[0], "")
         print(f"{name} was not built and is left out" +
-              (f"; on Debian: apt-get install {package}" if package else ""))
+              (f"; {how}" if how else ""))
     about["seconds"] = round(time.monotonic() - begin)
     measurements = [w.measurement for w in chosen if w.measurement["samples"]]
     title = (f"qio and its peers: {about['processors']} processors, Linux "
