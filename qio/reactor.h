@@ -60,27 +60,39 @@ using internal_mailbox::Node;
 using internal_timer_wheel::Link;
 
 // One watch, in place for as long as it is armed; of a Watch or of a socket.
+// What is small comes last, here and below: so there is room behind it for what
+// a HeldCallback adds, and a small callback has one cache line.
 struct WatchNode {
+  // What depends on whose it is.
+  struct Ops {
+    void (*ready)(WatchNode*, Condition, void* on);
+    // The executor goes away: destroy the callback. The node stays its owner's.
+    // Null: there is nothing to destroy.
+    void (*closed)(WatchNode*) noexcept;
+  };
+
   WatchNode* prev = nullptr;
   WatchNode* next = nullptr;
+  const Ops* ops = nullptr;
+  // The batch in which it was armed: it has no part in that batch's events.
+  std::uint64_t armed_in = 0;
   int fd = -1;  // -1: not armed.
   Condition wanted = Condition::kNone;
   // Calls in a row after which an error or a hang-up still stood (WA-08).
   std::uint8_t standing = 0;
   // Nobody waits for it: see Reactor::SetIdle().
   bool idle = false;
-  // The batch in which it was armed: it has no part in that batch's events.
-  std::uint64_t armed_in = 0;
-  void (*ready)(WatchNode*, Condition, void* on) = nullptr;
-  // The executor goes away: destroy the callback. The node stays its owner's.
-  void (*closed)(WatchNode*) noexcept = nullptr;
 };
 
 struct TimerNode : internal_timer_wheel::WheelNode {
+  struct Ops {
+    void (*fire)(TimerNode*, void* on);
+    void (*closed)(TimerNode*) noexcept;  // As a watch's.
+  };
+
+  const Ops* ops = nullptr;
   std::int64_t deadline_ns = 0;  // From now on, while it counts from now.
   bool counts_from_now = false;
-  void (*fire)(TimerNode*, void* on) = nullptr;
-  void (*closed)(TimerNode*) noexcept = nullptr;
 };
 
 // What net/ keeps at a reactor: made on first use, destroyed with it.
@@ -749,7 +761,7 @@ inline void Reactor::CallWatch(WatchNode& node, Condition happened,
     DisarmIfStanding(node);
     if (node.fd < 0) return;
   }
-  node.ready(&node, ready, host_.witness);
+  node.ops->ready(&node, ready, host_.witness);
 }
 
 // An error or a hang-up that nobody deals with would make the loop spin. One
@@ -898,7 +910,7 @@ inline void Reactor::EndWatches(int fd) noexcept {
   while (at < descriptors_.size() && descriptors_[at].first != nullptr) {
     WatchNode& node = *descriptors_[at].first;
     RemoveWatch(node);
-    if (node.closed != nullptr) node.closed(&node);
+    if (node.ops->closed != nullptr) node.ops->closed(&node);
   }
 }
 
@@ -976,9 +988,9 @@ inline void Reactor::FireTimers(int budget_max) {
     node->Unlink();
     --timers_;
     if (watches_stalls()) [[unlikely]] {
-      CallTimed([&] { node->fire(node, host_.witness); });
+      CallTimed([&] { node->ops->fire(node, host_.witness); });
     } else {
-      node->fire(node, host_.witness);
+      node->ops->fire(node, host_.witness);
     }
   }
 }
@@ -1146,7 +1158,7 @@ inline void Reactor::Close() noexcept {
   }
   while (TimerNode* node = PopAnyTimer()) {
     --timers_;
-    if (node->closed != nullptr) node->closed(node);
+    if (node->ops->closed != nullptr) node->ops->closed(node);
   }
   core_->Close(queue_);
   // Again for tasks that a destructor has started.

@@ -183,11 +183,7 @@ class Retrial final
         attempts_max_(options.attempts_max > 1 ? options.attempts_max : 1),
         retryable_(options.retryable),
         delays_(options, options.seed ? *options.seed : SeedFor(core)) {
-    fire = [](TimerNode* node, void* on) {
-      auto& self = static_cast<Retrial&>(*node);
-      const Pointer alive = std::move(self.armed_);
-      self.Attempt(*static_cast<OnLoop<E>*>(on));
-    };
+    ops = &kTimerOps;
   }
 
   static void Start(Pointer self, OnLoop<E>& on) { self->Attempt(on); }
@@ -206,6 +202,13 @@ class Retrial final
   }
 
  private:
+  static void AttemptAgain(TimerNode* node, void* on) {
+    auto& self = static_cast<Retrial&>(*node);
+    const Pointer alive = std::move(self.armed_);
+    self.Attempt(*static_cast<OnLoop<E>*>(on));
+  }
+  static constexpr TimerNode::Ops kTimerOps{&AttemptAgain, nullptr};
+
   static std::uint64_t SeedFor(LoopCore& core) noexcept {
     return static_cast<std::uint64_t>(Access::NowNs(*core.reactor())) ^
            core.id() << 48;

@@ -65,9 +65,7 @@ class Sleep final : public internal_operation::Operation<Sleep<E>, E, void>,
 
   Sleep(LoopCore& core, std::int64_t ns, Since since) noexcept
       : Sleep::Operation(core), ns_(ns), since_(since) {
-    fire = [](TimerNode* node, void* on) {
-      static_cast<Sleep*>(node)->Wake(*static_cast<OnLoop<E>*>(on));
-    };
+    ops = &kTimerOps;
   }
 
   static void Start(Pointer self, OnLoop<E>& on) {
@@ -87,10 +85,12 @@ class Sleep final : public internal_operation::Operation<Sleep<E>, E, void>,
   std::string Describe() const { return "a timer"; }
 
  private:
-  void Wake(OnLoop<E>& on) {
-    const Pointer alive = std::move(armed_);
-    this->Complete(on, absl::OkStatus());
+  static void Wake(TimerNode* node, void* on) {
+    auto& self = static_cast<Sleep&>(*node);
+    const Pointer alive = std::move(self.armed_);
+    self.Complete(*static_cast<OnLoop<E>*>(on), absl::OkStatus());
   }
+  static constexpr TimerNode::Ops kTimerOps{&Wake, nullptr};
 
   const std::int64_t ns_;
   const Since since_;

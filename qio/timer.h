@@ -142,41 +142,46 @@ class Timer {
   using TimerNode = internal_reactor::TimerNode;
   using Held = internal_held_callback::HeldCallback<TimerNode>;
 
+  // What StartEvery() makes of its callback.
+  template <class F>
+  struct Repeated {
+    void operator()(OnLoop<E>& on) { callback(on); }
+
+    F callback;
+    std::int64_t interval_ns;
+  };
+
   struct State : Held {
     using Held = Timer::Held;
 
-    template <class Function>
-    State(LoopCore& core, std::size_t size, Function*) noexcept
-        : Held(core, size) {
-      this->fire = &Fire<Function>;
-      this->closed = [](TimerNode* node) noexcept {
-        static_cast<State*>(node)->Drop();
-      };
-    }
-
-    // It has no callback, and can take one that `Function` holds.
-    template <class Function>
-    bool CanTake(const LoopCore& core) const noexcept {
-      return this->IsEmpty(sizeof(Function)) && this->fire == &Fire<Function> &&
-             &this->core() == &core;
-    }
+    using Held::Held;
 
     template <class Function>
     static void Fire(TimerNode* node, void* on) {
       auto& self = static_cast<Function&>(*static_cast<State*>(node));
       typename Held::Running running(self);
-      self.BeforeCall();
-      Access::Calling<typename Function::Callback>(*self.core().reactor());
+      self.BeforeCall(self.f());
       self.f()(*static_cast<OnLoop<E>*>(on));
     }
 
-    // Armed again before the call, so that the callback can stop it. A call
-    // that is the last one takes the callback with it.
-    void BeforeCall() noexcept {
-      if (interval_ns == 0) {
-        this->Drop();
-        return;
-      }
+    template <class Function>
+    static constexpr typename Held::Ops kOps{
+        {&Fire<Function>,
+         [](TimerNode* node) noexcept { static_cast<State*>(node)->Drop(); }},
+        &Function::Destroy,
+        sizeof(Function)};
+
+    // A call that is the last one takes the callback with it.
+    template <class F>
+    void BeforeCall(F&) noexcept {
+      this->Drop();
+      Access::Calling<F>(*this->core().reactor());
+    }
+
+    // Armed again before the call, so that the callback can stop it.
+    template <class F>
+    void BeforeCall(Repeated<F>& repeated) noexcept {
+      const std::int64_t interval_ns = repeated.interval_ns;
       Reactor& reactor = *this->core().reactor();
       const std::int64_t now_ns = Access::NowNs(reactor);
       std::int64_t next_ns =
@@ -186,28 +191,30 @@ class Timer {
         next_ns = internal_timer::SaturatedAdd(next_ns, interval_ns);
       }
       Access::ArmTimer(reactor, *this, next_ns);
+      Access::Calling<F>(reactor);
     }
-
-    std::int64_t interval_ns = 0;  // 0: once.
   };
+  // A callback of one pointer fits into a cache line with it: firing many is
+  // reading their memory.
+  static_assert(sizeof(State) + sizeof(void*) <=
+                internal_block_pool::BlockPool::kAlignment);
 
   // Has a call of `callback` to come, and the state ready to be armed.
   template <class F>
-  State& Prepare(OnLoop<E>& on, std::int64_t interval_ns, F&& callback) {
+  State& Prepare(OnLoop<E>& on, F&& callback) {
     static_assert(std::is_invocable_v<F&, OnLoop<E>&>,
                   "qio: a timer calls callback(on): let it take an OnLoop<E>& "
                   "of the same loop");
     using Function = internal_held_callback::WithFunction<State, F>;
     Reactor& reactor = Access::Of(on);
     Disarm();
-    if (state_ != nullptr &&
-        state_->template CanTake<Function>(*Access::core(reactor))) {
+    if (state_ != nullptr && state_->CanTake(State::template kOps<Function>) &&
+        &state_->core() == Access::core(reactor)) {
       static_cast<Function&>(*state_).Put(std::move(callback));
     } else {
       Retire();
       state_ = Function::New(reactor, std::move(callback));
     }
-    state_->interval_ns = interval_ns;
     return *state_;
   }
 
@@ -246,7 +253,7 @@ void Timer<E>::StartAt(OnLoop<E>& on, TimePoint deadline, F callback) {
   static_assert(internal_timer::kIsDeadline<TimePoint>,
                 "qio: a deadline is a std::chrono::steady_clock::time_point; "
                 "the wall clock may be set back");
-  State& state = Prepare(on, 0, std::move(callback));
+  State& state = Prepare(on, std::move(callback));
   Access::ArmTimer(Access::Of(on), state,
                    internal_timer::SaturatedNs(deadline.time_since_epoch()));
 }
@@ -256,7 +263,7 @@ template <class Duration, class F>
 void Timer<E>::StartAfter(OnLoop<E>& on, Duration delay, F callback) {
   static_assert(internal_timer::kIsDuration<Duration>,
                 "qio: a delay has a unit: std::chrono::milliseconds(5)");
-  State& state = Prepare(on, 0, std::move(callback));
+  State& state = Prepare(on, std::move(callback));
   Access::ArmTimerAfter(Access::Of(on), state,
                         internal_timer::SaturatedNs(delay));
 }
@@ -269,7 +276,7 @@ void Timer<E>::StartEvery(OnLoop<E>& on, Duration interval, F callback) {
   constexpr std::int64_t kShortestNs = 1'000'000;
   std::int64_t interval_ns = internal_timer::SaturatedNs(interval);
   if (interval_ns < kShortestNs) interval_ns = kShortestNs;
-  State& state = Prepare(on, interval_ns, std::move(callback));
+  State& state = Prepare(on, Repeated<F>{std::move(callback), interval_ns});
   Access::ArmTimerAfter(Access::Of(on), state, interval_ns);
 }
 

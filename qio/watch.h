@@ -104,21 +104,24 @@ class Watch {
   struct State : Held {
     using Held = Watch::Held;
 
+    using Held::Held;
+
     template <class Function>
-    State(LoopCore& core, std::size_t size, Function*) noexcept
-        : Held(core, size) {
-      this->ready = [](WatchNode* node, Condition ready, void* on) {
-        auto& self = static_cast<Function&>(*static_cast<State*>(node));
-        typename Held::Running running(self);
-        internal_reactor::Access::Calling<typename Function::Callback>(
-            *self.core().reactor());
-        self.f()(*static_cast<OnLoop<E>*>(on), ready);
-      };
-      this->closed = [](WatchNode* node) noexcept {
-        static_cast<State*>(node)->Drop();
-      };
-    }
+    static constexpr typename Held::Ops kOps{
+        {[](WatchNode* node, Condition ready, void* on) {
+           auto& self = static_cast<Function&>(*static_cast<State*>(node));
+           typename Held::Running running(self);
+           internal_reactor::Access::Calling<typename Function::Callback>(
+               *self.core().reactor());
+           self.f()(*static_cast<OnLoop<E>*>(on), ready);
+         },
+         [](WatchNode* node) noexcept { static_cast<State*>(node)->Drop(); }},
+        &Function::Destroy,
+        sizeof(Function)};
   };
+  // A callback of one pointer fits into a cache line with it.
+  static_assert(sizeof(State) + sizeof(void*) <=
+                internal_block_pool::BlockPool::kAlignment);
 
   void Retire() noexcept {
     // Once more if what the callback held started this watch anew as it went.

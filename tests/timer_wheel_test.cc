@@ -9,7 +9,6 @@
 #include <deque>
 #include <map>
 #include <random>
-#include <utility>
 #include <vector>
 
 namespace qio {
@@ -127,16 +126,14 @@ BOOST_AUTO_TEST_CASE(AgreesWithASortedMap) {
                            std::max(expected.begin()->first, wheel.now()));
       }
       wheel.Advance(now);
-      std::vector<std::pair<Tick, int>> due;
+      std::multimap<Tick, int> due;
       for (const int id : TakeDue(wheel)) {
-        due.emplace_back(timers[static_cast<std::size_t>(id)].tick, id);
+        due.emplace(Tick{timers[static_cast<std::size_t>(id)].tick}, id);
         is_armed[static_cast<std::size_t>(id)] = false;
       }
       // What was due when it was armed comes in the order of arming; all else
       // in the order of its ticks.
       std::vector<int> got, wanted;
-      std::stable_sort(due.begin(), due.end(),
-                       [](auto& a, auto& b) { return a.first < b.first; });
       for (const auto& entry : due) got.push_back(entry.second);
       while (!expected.empty() && expected.begin()->first <= now) {
         wanted.push_back(expected.begin()->second);

@@ -175,7 +175,7 @@ class ReactorIo final : public internal_reactor::Extension {
                              &size) != 0) {
       return ErrnoStatus(errno, "adopt descriptor " + std::to_string(fd.get()));
     }
-    return Named(NewSlot(std::move(fd), &StreamReady), "adopt a socket");
+    return Named(NewSlot(std::move(fd), kStreamOps), "adopt a socket");
   }
 
   absl::StatusOr<Socket> AdoptListening(On&, OwnedFd fd) {
@@ -183,14 +183,14 @@ class ReactorIo final : public internal_reactor::Extension {
     const Identity identity = IdentityOf(fd.get());
     for (std::size_t i = 0; i < slot_count_; ++i) {
       const Slot& slot = At(i);
-      if (slot.owned.valid() && slot.ready == &ListenReady &&
+      if (slot.owned.valid() && slot.ops == &kListenOps &&
           IdentityOf(slot.owned.get()) == identity) {
         return ErrnoStatus(EEXIST, "adopt descriptor " +
                                        std::to_string(fd.get()) +
                                        ", a socket that this loop listens on");
       }
     }
-    return Named(NewSlot(std::move(fd), &ListenReady), "adopt a socket");
+    return Named(NewSlot(std::move(fd), kListenOps), "adopt a socket");
   }
 
   absl::StatusOr<Socket> Listen(On&, const ResolvedAddress& address,
@@ -218,7 +218,7 @@ class ReactorIo final : public internal_reactor::Extension {
 
   void StopSend(On&, Socket s) noexcept {
     Slot* const slot = Get(s);
-    if (slot == nullptr || slot->ready != &StreamReady) return;
+    if (slot == nullptr || slot->ops != &kStreamOps) return;
     if (slot->rare != nullptr) slot->rare->sending.clear();
     slot->wants_out = false;
     SetIdleIfUnwanted(*slot);
@@ -303,13 +303,12 @@ class ReactorIo final : public internal_reactor::Extension {
   }
 
   // Null if there is no memory; the descriptor is closed then.
-  Slot* NewSlot(OwnedFd fd,
-                void (*ready)(WatchNode*, Condition, void*)) noexcept {
+  Slot* NewSlot(OwnedFd fd, const WatchNode::Ops& ops) noexcept {
     if (free_ == nullptr && !AddChunk()) return nullptr;
     Slot* const slot = free_;
     free_ = slot->next_free;
     slot->owned = std::move(fd);
-    slot->ready = ready;
+    slot->ops = &ops;
     return slot;
   }
 
@@ -424,6 +423,9 @@ class ReactorIo final : public internal_reactor::Extension {
   static void ListenReady(WatchNode* node, Condition ready, void* on);
   static void ConnectReady(WatchNode* node, Condition ready, void* on);
   static void StreamReady(WatchNode* node, Condition ready, void* on);
+  static constexpr WatchNode::Ops kListenOps{&ListenReady, nullptr};
+  static constexpr WatchNode::Ops kConnectOps{&ConnectReady, nullptr};
+  static constexpr WatchNode::Ops kStreamOps{&StreamReady, nullptr};
 
   static void StreamReadyForMore(Slot& slot, Condition ready, On& on);
 
@@ -501,7 +503,7 @@ absl::StatusOr<Socket> ReactorIo<E>::Listen(On&, const ResolvedAddress& address,
   rare->path = std::make_unique<BoundPath>(address.path());
   const int error = calls::Listen(fd.get(), backlog) != 0 ? errno : 0;
   Slot* const slot =
-      error == 0 ? NewSlot(std::move(fd), &ListenReady) : nullptr;
+      error == 0 ? NewSlot(std::move(fd), kListenOps) : nullptr;
   if (slot == nullptr) {
     rare->path->Unlink();
     errno = error != 0 ? error : ENOMEM;
@@ -521,11 +523,11 @@ int ReactorIo<E>::Connect(On&, const ResolvedAddress& address, Sink& sink,
       calls::Connect(fd.get(), address.data(), address.size()) == 0;
   // Interrupted, it goes on by itself (connect(2)).
   if (!is_connected && errno != EINPROGRESS && errno != EINTR) return errno;
-  Slot* const slot = NewSlot(std::move(fd), &StreamReady);
+  Slot* const slot = NewSlot(std::move(fd), kStreamOps);
   if (slot == nullptr) return ENOMEM;
   slot->sink = &sink;
   if (!is_connected) {
-    slot->ready = &ConnectReady;
+    slot->ops = &kConnectOps;
     if (const int error = StartOut(*slot)) {
       CloseSlot(*slot);
       return error;
@@ -606,7 +608,7 @@ void ReactorIo<E>::ListenReady(WatchNode* node, Condition, void* witness) {
   for (int accepts = kAcceptsMax; accepts > 0; --accepts) {
     OwnedFd client(calls::Accept(slot.owned.get()));
     if (client.valid()) [[likely]] {
-      const Slot* accepted = slot.io->NewSlot(std::move(client), &StreamReady);
+      const Slot* accepted = slot.io->NewSlot(std::move(client), kStreamOps);
       if (accepted != nullptr) [[likely]] {
         slot.sink->OnAccepted(on, NameOf(*accepted));
       } else {
@@ -632,7 +634,7 @@ void ReactorIo<E>::ConnectReady(WatchNode* node, Condition, void* witness) {
   if (calls::GetOption(slot.owned.get(), SOL_SOCKET, SO_ERROR, error) != 0) {
     error = errno;
   }
-  slot.ready = &StreamReady;
+  slot.ops = &kStreamOps;
   slot.wants_out = false;
   // Reading is what comes next.
   if (error != 0 ||

@@ -10,6 +10,7 @@
 #define QIO_INTERNAL_HELD_CALLBACK_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -30,8 +31,19 @@ using internal_loop_core::LoopCore;
 template <class Node>
 class HeldCallback : public Node {
  public:
+  // What depends on the callback's type.
+  struct Ops : Node::Ops {
+    void (*destroy)(HeldCallback*) noexcept;
+    std::size_t size;  // Of the block.
+  };
+
   HeldCallback(const HeldCallback&) = delete;
   HeldCallback& operator=(const HeldCallback&) = delete;
+
+  // There is no callback, and room for one of the type that `ops` belongs to.
+  bool CanTake(const Ops& ops) const noexcept {
+    return dropped_ && running_ == 0 && this->ops == &ops;
+  }
 
   // Ends the callback and gives the block back: now or, if the callback runs,
   // when it returns. It is never destroyed under its own feet. The caller has
@@ -44,16 +56,15 @@ class HeldCallback : public Node {
   // Ends the callback, now or when it returns; the block stays with its owner.
   void Drop() noexcept {
     dropped_ = true;
-    if (destroy_ != nullptr) const Running now(*this);
+    if (must_destroy_) const Running now(*this);
   }
 
   LoopCore& core() const noexcept { return core_; }
 
  protected:
-  using DestroyIn = void(HeldCallback*) noexcept;
-
-  HeldCallback(LoopCore& core, std::size_t size) noexcept
-      : core_(core), size_(size) {}
+  HeldCallback(LoopCore& core, const Ops& ops) noexcept : core_(core) {
+    this->ops = &ops;
+  }
   ~HeldCallback() = default;
 
   // Exists while the callback runs, or ends; then does what was put off
@@ -65,15 +76,15 @@ class HeldCallback : public Node {
     }
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
-    ~Running() {
-      if (held_.running_ == 1 && held_.dropped_) {
-        // Still counted: what the callback held may come back here as it goes.
-        if (auto* destroy = std::exchange(held_.destroy_, nullptr)) {
-          destroy(&held_);
-        }
+    [[gnu::always_inline]] ~Running() {
+      // Still counted: what the callback held may come back here as it goes.
+      if (held_.must_destroy_ && held_.dropped_ && held_.running_ == 1) {
+        held_.must_destroy_ = false;
+        held_.own_ops().destroy(&held_);
       }
-      if (--held_.running_ == 0 && held_.retired_) {
-        internal_reactor::ReleaseBlock(held_.core_, &held_, held_.size_);
+      if (--held_.running_ == 0 && held_.retired_) [[unlikely]] {
+        internal_reactor::ReleaseBlock(held_.core_, &held_,
+                                       held_.own_ops().size);
       }
     }
 
@@ -81,21 +92,19 @@ class HeldCallback : public Node {
     HeldCallback& held_;
   };
 
-  // There is no callback, and room for one in a block of `size`.
-  bool IsEmpty(std::size_t size) const noexcept {
-    return dropped_ && running_ == 0 && size_ == size;
-  }
-
  private:
   template <class, class>
   friend class WithFunction;
 
-  LoopCore& core_;
-  const std::size_t size_;
-  DestroyIn* destroy_ = nullptr;  // Of the callback; null if it needs nothing.
-  int running_ = 0;               // Calls that have not returned: nested loops.
+  const Ops& own_ops() const noexcept {
+    return static_cast<const Ops&>(*this->ops);
+  }
+
+  std::int16_t running_ = 0;  // Calls that have not returned: nested loops.
   bool retired_ = false;
-  bool dropped_ = true;  // There is no callback, or it is to end.
+  bool dropped_ = true;        // There is no callback, or it is to end.
+  bool must_destroy_ = false;  // There is one, which is not trivial to end.
+  LoopCore& core_;
 };
 
 // The callback itself, behind the part that `State` (a HeldCallback) holds.
@@ -128,23 +137,20 @@ class WithFunction final : public State {
   // The next callback of the same type, where there is none.
   void Put(F&& f) {
     ::new (static_cast<void*>(std::addressof(f_))) F(std::move(f));
-    if constexpr (!std::is_trivially_destructible_v<F>) {
-      this->destroy_ = &DestroyF;
-    }
+    this->must_destroy_ = !std::is_trivially_destructible_v<F>;
     this->dropped_ = false;
   }
 
   F& f() noexcept { return f_; }
 
- private:
-  explicit WithFunction(LoopCore& core)
-      : State(core, sizeof(WithFunction), static_cast<WithFunction*>(nullptr)) {
-  }
-  ~WithFunction() {}  // Never called: see HeldCallback::Running.
-
-  static void DestroyF(typename State::Held* self) noexcept {
+  static void Destroy(typename State::Held* self) noexcept {
     std::destroy_at(std::addressof(static_cast<WithFunction*>(self)->f_));
   }
+
+ private:
+  explicit WithFunction(LoopCore& core)
+      : State(core, State::template kOps<WithFunction>) {}
+  ~WithFunction() {}  // Never called: see HeldCallback::Running.
 
   union {
     F f_;  // Ends before the block does.

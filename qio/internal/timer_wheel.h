@@ -56,8 +56,10 @@ struct Link {
 
 // What is in a wheel. The owner keeps it in place while it is linked.
 struct WheelNode : Link {
-  std::uint64_t tick = 0;  // The millisecond in which it is due.
-  std::uint32_t slot = 0;  // The last one it was in, of all levels.
+  static constexpr int kTickBits = 48;  // 8,900 years.
+
+  std::uint64_t tick : kTickBits = 0;  // The millisecond in which it is due.
+  std::uint64_t slot : 16 = 0;  // The last one it was in, of all levels.
 };
 
 class TimerWheel {
@@ -80,7 +82,7 @@ class TimerWheel {
         (63 - std::countl_zero((tick ^ now_) | kSlotMask)) / kSlotBits;
     const Tick slot = (tick >> (level * kSlotBits)) & kSlotMask;
     const auto at = static_cast<std::size_t>(level);
-    node.slot = static_cast<std::uint32_t>(at << kSlotBits | slot);
+    node.slot = static_cast<std::uint16_t>(at << kSlotBits | slot);
     slots_[node.slot].PushBack(node);
     occupied_[at] |= Tick{1} << slot;
   }
@@ -136,8 +138,9 @@ class TimerWheel {
   static constexpr int kSlotBits = 6;
   static constexpr int kLevels = 8;
   static constexpr Tick kSlotMask = (Tick{1} << kSlotBits) - 1;
-  // 2^48 milliseconds are 8,900 years; a count of nanoseconds ends before.
-  static constexpr Tick kLongest = (Tick{1} << (kSlotBits * kLevels)) - 1;
+  // A count of nanoseconds ends before.
+  static constexpr Tick kLongest = (Tick{1} << WheelNode::kTickBits) - 1;
+  static_assert(WheelNode::kTickBits == kSlotBits * kLevels);
 
   Link* SlotsOf(int level) noexcept { return &slots_[level << kSlotBits]; }
 

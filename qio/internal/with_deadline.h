@@ -59,9 +59,7 @@ class Operation final : public LoopObject,
     describe = [](const DescribedHook* hook) {
       return TaskMaker::Describe(static_cast<const Operation*>(hook)->handle_);
     };
-    fire = [](internal_reactor::TimerNode* node, void* on) {
-      static_cast<Operation*>(node)->OnDeadline(*static_cast<OnLoop<E>*>(on));
-    };
+    ops = &kTimerOps;
   }
   ~Operation() {
     if (linked()) Access::CancelTimer(*core().reactor(), *this);
@@ -89,6 +87,11 @@ class Operation final : public LoopObject,
   }
 
  private:
+  static void Fire(internal_reactor::TimerNode* node, void* on) {
+    static_cast<Operation*>(node)->OnDeadline(*static_cast<OnLoop<E>*>(on));
+  }
+  static constexpr internal_reactor::TimerNode::Ops kTimerOps{&Fire, nullptr};
+
   bool HasTimeout() const noexcept { return when_.timeout_ns >= 0; }
 
   void OnResult(OnLoop<E>& on, TaskResult<T> result) {
