@@ -1030,9 +1030,8 @@ inline void Reactor::PlaceArmedTimers() noexcept {
     auto& node = static_cast<TimerNode&>(*armed_.next);
     node.Unlink();
     if (std::exchange(node.counts_from_now, false)) {
-      if (__builtin_add_overflow(now_ns, node.deadline_ns, &node.deadline_ns)) {
-        node.deadline_ns = std::numeric_limits<std::int64_t>::max();
-      }
+      node.deadline_ns =
+          internal_timer_wheel::SaturatedAdd(now_ns, node.deadline_ns);
     }
     // Rounded up: never before its deadline.
     const std::int64_t tick =

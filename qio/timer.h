@@ -61,13 +61,6 @@ constexpr std::int64_t SaturatedNs(Duration duration) noexcept {
   return std::chrono::ceil<std::chrono::nanoseconds>(duration).count();
 }
 
-constexpr std::int64_t SaturatedAdd(std::int64_t a, std::int64_t b) noexcept {
-  std::int64_t sum = 0;
-  if (!__builtin_add_overflow(a, b, &sum)) return sum;
-  using Limits = std::numeric_limits<std::int64_t>;
-  return b > 0 ? Limits::max() : Limits::min();
-}
-
 }  // namespace internal_timer
 
 template <class E>
@@ -185,10 +178,10 @@ class Timer {
       Reactor& reactor = *this->core().reactor();
       const std::int64_t now_ns = Access::NowNs(reactor);
       std::int64_t next_ns =
-          internal_timer::SaturatedAdd(this->deadline_ns, interval_ns);
+          internal_timer_wheel::SaturatedAdd(this->deadline_ns, interval_ns);
       if (next_ns <= now_ns) {
         next_ns += (now_ns - next_ns) / interval_ns * interval_ns;
-        next_ns = internal_timer::SaturatedAdd(next_ns, interval_ns);
+        next_ns = internal_timer_wheel::SaturatedAdd(next_ns, interval_ns);
       }
       Access::ArmTimer(reactor, *this, next_ns);
       Access::Calling<F>(reactor);

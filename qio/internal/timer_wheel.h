@@ -21,6 +21,14 @@
 namespace qio::inline QIO_ABI {
 namespace internal_timer_wheel {
 
+// Of nanoseconds: at the ends of the range if the sum is beyond them.
+constexpr std::int64_t SaturatedAdd(std::int64_t a, std::int64_t b) noexcept {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  using Limits = std::numeric_limits<std::int64_t>;
+  return b > 0 ? Limits::max() : Limits::min();
+}
+
 // A member of a circular list; alone it points at itself.
 struct Link {
   Link* prev = this;
