@@ -98,10 +98,19 @@ class WorkerPool final : public Workers {
    public:
     static constexpr int kSize = 16;
 
-    // Pool's mutex held. The shelf is empty.
-    void Put(int place, Work* work) noexcept {
-      places_[place].store(work, std::memory_order_relaxed);
-      end_.store(place + 1, std::memory_order_relaxed);
+    // Pool's mutex held, both. The shelf is empty.
+    void Put(Work* work) noexcept {
+      places_[0].store(work, std::memory_order_relaxed);
+      end_.store(1, std::memory_order_relaxed);
+    }
+    // The first `count` of a chain. Returns the rest.
+    Work* PutFirst(int count, Work* chain) noexcept {
+      for (int place = 0; place < count; ++place) {
+        places_[place].store(chain, std::memory_order_relaxed);
+        chain = chain->next;
+      }
+      end_.store(count, std::memory_order_relaxed);
+      return chain;
     }
     int end() const noexcept { return end_.load(std::memory_order_relaxed); }
 
@@ -316,7 +325,7 @@ inline WorkerPool::Thread* WorkerPool::Core::UnparkFor(Work* work) noexcept {
   --parked_count;
   free.fetch_sub(1, std::memory_order_relaxed);
   if (work != nullptr) {
-    thread->shelf.Put(0, work);
+    thread->shelf.Put(work);
     ++stocked;
   }
   return thread;
@@ -384,16 +393,13 @@ inline bool WorkerPool::Core::FillShelf(Thread& self) noexcept {
   if (count == 0) {
     Work* stolen = Steal();
     if (stolen == nullptr) return false;
-    self.shelf.Put(0, stolen);
+    self.shelf.Put(stolen);
     ++stocked;
     return true;
   }
   // A fair share: what is not started can be taken back, but at a price.
   const int take = std::clamp(count / roster.size(), 1, Shelf::kSize);
-  for (int place = 0; place < take; ++place) {
-    self.shelf.Put(place, first);
-    first = first->next;
-  }
+  first = self.shelf.PutFirst(take, first);
   if (first == nullptr) last = nullptr;
   queued.store(count - take, std::memory_order_relaxed);
   ++stocked;
@@ -401,19 +407,20 @@ inline bool WorkerPool::Core::FillShelf(Thread& self) noexcept {
 }
 
 inline bool WorkerPool::Core::RunShelf(Thread& self) noexcept {
-  bool is_last = false;
   const int end = self.shelf.end();
-  for (int place = 0; place < end; ++place) {
-    Work* work = self.shelf.Claim(place);
-    if (work == nullptr) continue;  // Somebody else was free for it.
-    is_last = place + 1 == end;
-    if (is_last) self.shelf.Clear();
-    Run(self, work, is_last);
-  }
-  if (!is_last) {
+  if (end > 0) {
+    for (int place = 0; place < end - 1; ++place) {
+      // Null: somebody else was free for it.
+      if (Work* work = self.shelf.Claim(place)) Run(self, work, false);
+    }
+    Work* const last = self.shelf.Claim(end - 1);
     self.shelf.Clear();
-    free.fetch_add(1, std::memory_order_relaxed);
+    if (last != nullptr) {
+      Run(self, last, true);
+      return true;
+    }
   }
+  free.fetch_add(1, std::memory_order_relaxed);
   return end != 0;
 }
 

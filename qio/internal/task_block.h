@@ -257,7 +257,8 @@ struct TaskBlock {
     TaskBlock& task = *FromMail(node);
     task.is_back = true;
     if (task.state == State::kRunning && on != nullptr) [[likely]] {
-      task.Complete(kFinish, on, nullptr);
+      // Not cancelled, so `local` is not queued.
+      task.Complete(kFinish, on, nullptr, [&task] { task.EndNow(); });
     } else {
       task.ComeTooLate();
     }
@@ -287,17 +288,14 @@ struct TaskBlock {
   }
 
   // Runs the completion once and ends it, and the result unless `instead` came
-  // for it; then ends the task. All of it also if the completion throws.
-  template <class Finish>
+  // for it; then calls end(). All of it also if the completion throws.
+  template <class Finish, class End>
   [[gnu::always_inline]] void Complete(Finish finish, void* on,
-                                       const absl::Status* instead) {
-    struct End {
-      ~End() {
-        task->is_local = false;
-        task->EndIfBack();
-      }
-      TaskBlock* task;
-    } end{this};
+                                       const absl::Status* instead, End end) {
+    struct AtEnd {
+      ~AtEnd() { end(); }
+      End end;
+    } at_end{end};
     state = State::kDone;
     link.Unlink();
     finish(this, on, instead);
@@ -315,23 +313,30 @@ struct TaskBlock {
     TaskBlock& task = *FromLocal(node);
     if (task.state == State::kCancelling && on != nullptr) {
       const absl::Status cancelled = absl::CancelledError();
-      task.Complete(task.completion_ops->finish, on, &cancelled);
+      task.Complete(task.completion_ops->finish, on, &cancelled,
+                    [&task] { task.EndLocal(); });
       return;
     }
     if (task.state == State::kCancelling) task.Abandon();
-    task.is_local = false;
-    task.EndIfBack();
+    task.EndLocal();
+  }
+  void EndLocal() noexcept {
+    is_local = false;
+    EndIfBack();
+  }
+
+  void EndIfBack() noexcept {
+    if (is_back && !is_local) EndNow();
   }
 
   // Nobody has anything of it any more.
-  void EndIfBack() noexcept {
-    if (!is_back || is_local) return;
+  [[gnu::always_inline]] void EndNow() noexcept {
     Reactor& r = reactor();
     --Access::tasks(r, is_worker());
     Recycle(r);
   }
 
-  void Recycle(Reactor& r) noexcept {
+  [[gnu::always_inline]] void Recycle(Reactor& r) noexcept {
     if (ops->spill_size != 0) FreeSpill();
     ++generation;
     state = State::kDone;
