@@ -244,7 +244,11 @@ def main():
                 seconds_max:
             print(f"only {repeat} repeats: time is over", file=sys.stderr)
             break
-        for workload in chosen:
+        for number, workload in enumerate(chosen, 1):
+            # It takes long, and the table comes last.
+            print(f"repeat {repeat + 1} of {options.repeats}, {number} of "
+                  f"{len(chosen)}: {workload.measurement['workload']}",
+                  file=sys.stderr)
             workload.sample()
 
     for name in sorted(ABSENT):
