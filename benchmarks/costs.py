@@ -86,9 +86,10 @@ ALLOCATORS = {"malloc", "calloc", "realloc", "memalign", "aligned_alloc",
 CALLEE = re.compile(r"^c?fn=\((\d+)\)(?: (\S+))?")
 
 
-def callgrind(out, words):
+def callgrind(out, words, traced=True):
     return ["valgrind", "--tool=callgrind", "--fair-sched=yes",
-            "--trace-syscalls=yes", f"--callgrind-out-file={out}", *words]
+            *(["--trace-syscalls=yes"] if traced else []),
+            f"--callgrind-out-file={out}", *words]
 
 
 def is_wake_up(name, arguments):
@@ -126,6 +127,10 @@ class Operation:
     """One line of the table."""
 
     room = 1.0
+    # Whether a run without the trace of system calls says how many instructions
+    # it takes: each line of a trace is a system call of its own, after which it
+    # may be another thread's turn, and threads sleep that would not have.
+    untraced = False
 
     def __init__(self, name, count, contestants):
         self.name = name
@@ -134,6 +139,10 @@ class Operation:
 
     def loose(self):
         self.room = LOOSE
+        return self
+
+    def undisturbed(self):
+        self.untraced = True
         return self
 
     def present(self, contestant):
@@ -157,13 +166,19 @@ class InProcess(Operation):
         self.flags = flags
 
     def total(self, contestant, count, directory):
+        cost = self.run(contestant, count, directory, traced=True)
+        if cost is None or not self.untraced:
+            return cost
+        plain = self.run(contestant, count, directory, traced=False)
+        return cost._replace(instructions=plain.instructions)
+
+    def run(self, contestant, count, directory, traced):
         program, prefix = self.contestants[contestant]
         out = directory / "profile"
-        done = subprocess.run(
-            callgrind(out, [
-                HERE / program, f"--count={count}", "--pin=one", *self.flags,
-                f"--benchmark_filter=^{prefix}/{self.workload}/"]),
-            capture_output=True, text=True, timeout=300)
+        words = [HERE / program, f"--count={count}", "--pin=one", *self.flags,
+                 f"--benchmark_filter=^{prefix}/{self.workload}/"]
+        done = subprocess.run(callgrind(out, words, traced),
+                              capture_output=True, text=True, timeout=300)
         if "Failed to match any benchmarks" in done.stderr + done.stdout:
             return None
         if done.returncode != 0:
@@ -216,9 +231,9 @@ def idle_watches():
 
 
 def operations():
-    yield InProcess("task, one at a time", 4000, "t1").loose()
+    yield InProcess("task, one at a time", 4000, "t1").loose().undisturbed()
     yield InProcess("task, one at a time, spin off", 4000, "t1",
-                    "--nospin").loose()
+                    "--nospin").loose().undisturbed()
     # It takes so long that both sides sleep, each time.
     yield InProcess("task that takes a while", 1000, "t1", "--nospin",
                     "--nap_us=200")
