@@ -89,11 +89,15 @@ class ForeignCoroutine {
 // A task that somebody else completes, or that never completes.
 template <class E>
 struct ByHand {
-  QIOTask<E, int> Make(OnLoop<E>& on) {
-    return MakeTask<int>(on, [this](OnLoop<E>&, Completer<E, int> given) {
-      completer.emplace(std::move(given));
-    });
-  }
+  // Has a name: what a lambda is called differs from compiler to compiler.
+  struct Begin {
+    void operator()(OnLoop<E>&, Completer<E, int> given) {
+      by_hand->completer.emplace(std::move(given));
+    }
+    ByHand* by_hand;
+  };
+
+  QIOTask<E, int> Make(OnLoop<E>& on) { return MakeTask<int>(on, Begin{this}); }
   bool wanted() const { return completer.has_value() && completer->wanted(); }
 
   std::optional<Completer<E, int>> completer;
@@ -1417,11 +1421,15 @@ struct Co16_WhoBlocksTheLoopIsNamed {
       hook.context = &stalls;
       return hook;
     };
-    const auto count = [&](const std::string& who) {
+    // In a report of a coroutine, or of another callback.
+    const auto count = [&](const std::string& who, bool in_coroutine) {
       int found = 0;
       for (const Stall& stall : stalls) {
         const std::string text = Describe(stall);
-        if (text.find(who) == text.npos) continue;
+        if ((stall.where.line() != 0) != in_coroutine ||
+            text.find(who) == text.npos) {
+          continue;
+        }
         ++found;
         BOOST_TEST(stall.thread_id == support::ThisThread());
         BOOST_TEST((stall.duration >= std::chrono::milliseconds(2)), text);
@@ -1463,8 +1471,8 @@ struct Co16_WhoBlocksTheLoopIsNamed {
     });
     run_all();
     // A post, a timer, a task, its progress, and a watch once at least.
-    BOOST_TEST(count("TakesItsTime") >= 5);
-    BOOST_TEST(count("composition_cases.h:") == 1);
+    BOOST_TEST(count("TakesItsTime", false) >= 5);
+    BOOST_TEST(count("composition_cases.h:", true) == 1);
     loop.Enter([&](auto& on) { on.executor().SetStallHook(on, {}); });
     stalls.clear();
     run_all();
