@@ -54,9 +54,10 @@ class HeldCallback : public Node {
   }
 
   // Ends the callback, now or when it returns; the block stays with its owner.
-  void Drop() noexcept {
+  [[gnu::always_inline]] void Drop() noexcept {
     dropped_ = true;
-    if (must_destroy_) const Running now(*this);
+    if (must_destroy_) [[unlikely]]
+      EndCallback();
   }
 
   LoopCore& core() const noexcept { return core_; }
@@ -95,6 +96,8 @@ class HeldCallback : public Node {
  private:
   template <class, class>
   friend class WithFunction;
+
+  [[gnu::noinline]] void EndCallback() noexcept { const Running now(*this); }
 
   const Ops& own_ops() const noexcept {
     return static_cast<const Ops&>(*this->ops);
@@ -137,7 +140,9 @@ class WithFunction final : public State {
   // The next callback of the same type, where there is none.
   void Put(F&& f) {
     ::new (static_cast<void*>(std::addressof(f_))) F(std::move(f));
-    this->must_destroy_ = !std::is_trivially_destructible_v<F>;
+    if constexpr (!std::is_trivially_destructible_v<F>) {
+      this->must_destroy_ = true;
+    }
     this->dropped_ = false;
   }
 
