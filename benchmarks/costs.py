@@ -78,9 +78,10 @@ Cost = collections.namedtuple(
     "Cost", "instructions system_calls wake_ups allocations")
 
 COLLECTED = re.compile(r"Collected : (\d+)")
-# These two are none outside of valgrind.
+# Without two that are none outside of valgrind, which says sched_yield() without
+# the "sys_".
 CALL = re.compile(r"^SYSCALL\[\d+,\d+\]\( *\d+\) "
-                  r"sys_(?!getcpu|clock_gettime)(\w+)(.*)", re.M)
+                  r"(?!sys_getcpu|sys_clock_gettime)(?:sys_)?(\w+)(.*)", re.M)
 ALLOCATORS = {"malloc", "calloc", "realloc", "memalign", "aligned_alloc",
               "posix_memalign"}
 CALLEE = re.compile(r"^c?fn=\((\d+)\)(?: (\S+))?")
