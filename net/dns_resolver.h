@@ -50,6 +50,18 @@ QIOTask<E, std::vector<ResolvedAddress>> Resolve(OnLoop<E>& on,
 
 // ---------------------------------------------------------------------------
 
+namespace internal_dns_resolver {
+
+// The worker. Has a name, which is what reports of lookups that hang have to
+// tell: a lambda's has not by every compiler the function in it.
+struct ResolveName {
+  auto operator()(SocketAddress name, AddressUse use) const {
+    return BlockingLookup(name, use);
+  }
+};
+
+}  // namespace internal_dns_resolver
+
 template <class E>
 QIOTask<E, std::vector<ResolvedAddress>> Resolve(OnLoop<E>& on,
                                                  SocketAddress address,
@@ -57,12 +69,8 @@ QIOTask<E, std::vector<ResolvedAddress>> Resolve(OnLoop<E>& on,
   static_assert(internal_executor::RequireExecutor<E>::kOk);
   using Addresses = std::vector<ResolvedAddress>;
   if (address.needs_lookup()) {
-    return RunInLane(
-        on, Lane::kDns,
-        [](SocketAddress name, AddressUse name_use) {
-          return BlockingLookup(name, name_use);
-        },
-        std::move(address), use);
+    return RunInLane(on, Lane::kDns, internal_dns_resolver::ResolveName(),
+                     std::move(address), use);
   }
   return MakeTask<Addresses>(
       on, [resolved = ResolveWithoutLookup(address, use)](
