@@ -43,26 +43,19 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <deque>
-#include <forward_list>
-#include <list>
-#include <map>
+#include <initializer_list>
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <system_error>
-#include <tuple>
 #include <type_traits>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qio/config.h"
+#include "qio/internal/type_name.h"
 #include "qio/status.h"
 
 namespace qio::inline QIO_ABI {
@@ -162,9 +155,52 @@ struct MadeOfShared {
   using Parts = MadeOfShared;
 };
 
-// An empty function object: nothing in it could belong to a loop.
-template <class F>
-concept Stateless = std::is_empty_v<F>;
+// The name of a class template of the standard library, without the inline
+// namespace that it may be in; "" of any other. What is known by name is known
+// without its header: <map> and its like would be half of what this includes.
+template <template <class...> class C>
+consteval std::string_view NameInStd() {
+  std::string_view name = internal_type_name::TypeIn(
+      internal_type_name::Spelled<C>());
+  if (!name.starts_with("std::")) return "";
+  do {
+    name.remove_prefix(name.find("::") + 2);
+  } while (name.starts_with("__") && name.find("::") != name.npos);
+  return name;
+}
+
+template <template <class...> class C>
+consteval bool IsAnyInStd(std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    if (NameInStd<C>() == name) return true;
+  }
+  return false;
+}
+
+// Their parts are their arguments.
+template <template <class...> class C>
+concept StdProductOrSum =
+    IsAnyInStd<C>({"optional", "pair", "tuple", "variant"});
+
+// Their parts are their elements.
+template <template <class...> class C>
+concept StdContainer = IsAnyInStd<C>(
+    {"deque", "forward_list", "list", "map", "multimap", "multiset", "set",
+     "unordered_map", "unordered_multimap", "unordered_multiset",
+     "unordered_set", "vector"});
+
+// With std::allocator, since a memory resource may belong to the loop; and with
+// a comparison or hash in which nothing could.
+template <class C>
+concept Stateless =
+    std::same_as<typename C::allocator_type,
+                 std::allocator<typename C::value_type>> &&
+    (!requires { typename C::key_compare; } ||
+     requires { requires std::is_empty_v<typename C::key_compare>; }) &&
+    (!requires { typename C::hasher; } || requires {
+      requires std::is_empty_v<typename C::hasher>;
+      requires std::is_empty_v<typename C::key_equal>;
+    });
 
 }  // namespace internal_sendable
 
@@ -175,8 +211,6 @@ struct SendableTrait {};
 
 template <class C>
 struct SendableTrait<std::basic_string<C>> : internal_sendable::MadeOf<C> {};
-template <>
-struct SendableTrait<std::monostate> : internal_sendable::MadeOf<> {};
 template <>
 struct SendableTrait<std::error_code> : internal_sendable::MadeOf<> {};
 template <class Rep, class Period>
@@ -192,15 +226,9 @@ struct SendableTrait<Status> : internal_sendable::MadeOf<> {};
 template <class T>
 struct SendableTrait<absl::StatusOr<T>> : internal_sendable::MadeOf<T> {};
 
-template <class T>
-struct SendableTrait<std::optional<T>> : internal_sendable::MadeOf<T> {};
-template <class... T>
-struct SendableTrait<std::variant<T...>> : internal_sendable::MadeOf<T...> {};
-template <class... T>
-struct SendableTrait<std::tuple<T...>> : internal_sendable::MadeOf<T...> {};
-template <class T, class U>
-struct SendableTrait<std::pair<T, U>> : internal_sendable::MadeOf<T, U> {};
-
+template <template <class...> class C, class... T>
+  requires internal_sendable::StdProductOrSum<C>
+struct SendableTrait<C<T...>> : internal_sendable::MadeOf<T...> {};
 // Only with the default deleter: another may do anything on the worker.
 template <class T>
 struct SendableTrait<std::unique_ptr<T>> : internal_sendable::MadeOfPointee<T> {
@@ -209,44 +237,14 @@ template <class T>
 struct SendableTrait<std::shared_ptr<const T>>
     : internal_sendable::MadeOfShared<std::remove_extent_t<T>> {};
 
-// Only with std::allocator: a memory resource may belong to the loop.
+
 template <class T, std::size_t n>
 struct SendableTrait<std::array<T, n>> : internal_sendable::MadeOf<T> {};
-template <class T>
-struct SendableTrait<std::vector<T>> : internal_sendable::MadeOf<T> {};
-template <class T>
-struct SendableTrait<std::deque<T>> : internal_sendable::MadeOf<T> {};
-template <class T>
-struct SendableTrait<std::list<T>> : internal_sendable::MadeOf<T> {};
-template <class T>
-struct SendableTrait<std::forward_list<T>> : internal_sendable::MadeOf<T> {};
-
-template <class K, internal_sendable::Stateless Less>
-struct SendableTrait<std::set<K, Less>> : internal_sendable::MadeOf<K> {};
-template <class K, internal_sendable::Stateless Less>
-struct SendableTrait<std::multiset<K, Less>> : internal_sendable::MadeOf<K> {};
-template <class K, class V, internal_sendable::Stateless Less>
-struct SendableTrait<std::map<K, V, Less>> : internal_sendable::MadeOf<K, V> {};
-template <class K, class V, internal_sendable::Stateless Less>
-struct SendableTrait<std::multimap<K, V, Less>>
-    : internal_sendable::MadeOf<K, V> {};
-
-template <class K, internal_sendable::Stateless Hash,
-          internal_sendable::Stateless Equal>
-struct SendableTrait<std::unordered_set<K, Hash, Equal>>
-    : internal_sendable::MadeOf<K> {};
-template <class K, internal_sendable::Stateless Hash,
-          internal_sendable::Stateless Equal>
-struct SendableTrait<std::unordered_multiset<K, Hash, Equal>>
-    : internal_sendable::MadeOf<K> {};
-template <class K, class V, internal_sendable::Stateless Hash,
-          internal_sendable::Stateless Equal>
-struct SendableTrait<std::unordered_map<K, V, Hash, Equal>>
-    : internal_sendable::MadeOf<K, V> {};
-template <class K, class V, internal_sendable::Stateless Hash,
-          internal_sendable::Stateless Equal>
-struct SendableTrait<std::unordered_multimap<K, V, Hash, Equal>>
-    : internal_sendable::MadeOf<K, V> {};
+template <template <class...> class C, class... A>
+  requires(internal_sendable::StdContainer<C> &&
+           internal_sendable::Stateless<C<A...>>)
+struct SendableTrait<C<A...>>
+    : internal_sendable::MadeOf<typename C<A...>::value_type> {};
 
 namespace internal_sendable {
 

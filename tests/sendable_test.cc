@@ -4,13 +4,31 @@
 #include "qio/sendable.h"
 
 #include <any>
+#include <array>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <deque>
+#include <forward_list>
 #include <functional>
+#include <list>
+#include <map>
+#include <memory>
 #include <memory_resource>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <span>
+#include <string>
 #include <string_view>
+#include <system_error>
+#include <tuple>
+#include <type_traits>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -288,6 +306,20 @@ class NamedLikeAVector {
  private:
   [[maybe_unused]] T* p_ = nullptr;
 };
+namespace names_of {
+namespace std {
+template <class T>
+class list {
+ public:
+  using value_type = T;
+  using allocator_type = ::std::allocator<T>;
+  list() = default;
+
+ private:
+  [[maybe_unused]] T* p_ = nullptr;
+};
+}  // namespace std
+}  // namespace names_of
 struct SharesAUniquePtr {
   std::unique_ptr<int> p;
 };
@@ -299,6 +331,10 @@ struct LessWithState {
   using is_transparent = void;
   const int* order;
   bool operator()(int a, int b) const { return order[a] < order[b]; }
+};
+struct HashWithState {
+  std::size_t seed;
+  std::size_t operator()(int i) const { return seed + i; }
 };
 struct DeleterWithLoop {
   void operator()(int* p) const { delete p; }
@@ -504,6 +540,7 @@ BOOST_AUTO_TEST_CASE(ClassesNobodyVouchedForAreRefused) {
   static_assert(ReasonAgainst<Pimpl::Hidden>() == Reason::kOpaque);
   static_assert(ReasonAgainst<LooksLikeAVector>() == Reason::kOpaque);
   static_assert(ReasonAgainst<NamedLikeAVector<int>>() == Reason::kOpaque);
+  static_assert(ReasonAgainst<names_of::std::list<int>>() == Reason::kOpaque);
   static_assert(ReasonAgainst<std::function<void()>>() == Reason::kOpaque);
   static_assert(ReasonAgainst<std::any>() == Reason::kOpaque);
   static_assert(ReasonAgainst<std::atomic<int>>() == Reason::kOpaque);
@@ -514,6 +551,12 @@ BOOST_AUTO_TEST_CASE(ClassesNobodyVouchedForAreRefused) {
   static_assert(ReasonAgainst<std::set<int, LessWithState>>() ==
                 Reason::kOpaque);
   static_assert(ReasonAgainst<std::set<int, bool (*)(int, int)>>() ==
+                Reason::kOpaque);
+  static_assert(ReasonAgainst<std::map<int, int>::iterator>() ==
+                Reason::kOpaque);
+  static_assert(ReasonAgainst<std::map<int, int>::node_type>() ==
+                Reason::kOpaque);
+  static_assert(ReasonAgainst<std::unordered_set<int, HashWithState>>() ==
                 Reason::kOpaque);
   static_assert(ReasonAgainst<std::unique_ptr<int, DeleterWithLoop>>() ==
                 Reason::kOpaque);

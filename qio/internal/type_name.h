@@ -4,7 +4,7 @@
 // qio/internal/type_name.h
 //
 // What the compiler calls a type: for reports, which name a worker or an
-// operation so.
+// operation so. And what it calls a class template, for qio/sendable.h.
 
 #ifndef QIO_INTERNAL_TYPE_NAME_H_
 #define QIO_INTERNAL_TYPE_NAME_H_
@@ -23,8 +23,14 @@ constexpr const char* Spelled() {
   return __PRETTY_FUNCTION__;
 }
 
+// The same of a class template: "std::__cxx11::list", without arguments.
+template <template <class...> class T>
+constexpr const char* Spelled() {
+  return __PRETTY_FUNCTION__;
+}
+
 // X of it, as g++ and clang spell a function.
-inline std::string_view TypeIn(std::string_view function) {
+constexpr std::string_view TypeIn(std::string_view function) {
   const std::size_t at = function.find("T = ");
   if (at == function.npos || !function.ends_with(']')) return function;
   return function.substr(at + 4, function.size() - at - 5);
