@@ -20,13 +20,14 @@ SYNTAX_CHECK_TOOLCHAINS = ["@bazel_tools//tools/cpp:toolchain_type"]
 
 _ACTION = "c++-compile"
 
-def syntax_check(ctx, source, context):
+def syntax_check(ctx, source, context, mode = ["-fsyntax-only"]):
     """The command that checks `source`.
 
     Args:
       ctx: a rule's, with the attributes above.
       source: the File to check.
       context: the compilation context of what it includes.
+      mode: flags that say what to make of it; nothing, unless told.
 
     Returns:
       A struct: command (words), env (dict), inputs (depset).
@@ -48,7 +49,7 @@ def syntax_check(ctx, source, context):
         system_include_directories = context.system_includes,
         user_compile_flags = (
             ctx.fragments.cpp.copts + ctx.fragments.cpp.cxxopts +
-            ["-Wall", "-Wextra", "-fsyntax-only", "-fdiagnostics-color=never"] +
+            ["-Wall", "-Wextra", "-fdiagnostics-color=never"] + mode +
             ctx.attr.copts
         ),
     )
