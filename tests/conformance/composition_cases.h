@@ -915,30 +915,41 @@ struct Co11_ProgressComesBeforeTheCompletion {
       "What a worker reports is heard on the owning loop, in its order, the "
       "last one before the completion and none after it";
 
+  // A loop that is busy until the worker is done has all but the first report
+  // come while one is on its way.
   static void Run() {
+    for (const bool is_busy : {false, true}) RunOne(is_busy);
+  }
+
+  static void RunOne(bool is_busy) {
     constexpr int kReports = 2000;
     std::vector<int> heard;
     bool is_done = false, is_late = false, is_elsewhere = false;
+    Gate reported;
     Loop<H> loop;
     UsePool(loop, 2);
     const std::thread::id here = std::this_thread::get_id();
     loop.Enter([&](auto& on) {
       RunInThread(
           on,
-          [](Progress<std::unique_ptr<int>> progress, int count) {
+          [](Progress<std::unique_ptr<int>> progress, int count,
+             Gate* reported) {
             for (int i = 1; i <= count; ++i) {
               progress.Report(std::make_unique<int>(i));
             }
+            reported->Pass();
             return count;
           },
-          kReports)
+          kReports, AssumeSendable(&reported))
           .OnProgress([&](auto&, std::unique_ptr<int> value) {
             heard.push_back(*value);
             is_late |= is_done;
             is_elsewhere |= std::this_thread::get_id() != here;
           })
           .Then([&](auto&, absl::StatusOr<int>) { is_done = true; });
+      if (is_busy) Post(on, [&](auto&) { reported.WaitUntilReached(); });
     });
+    reported.Open();
     loop.TurnUntil([&] { return is_done; });
     loop.TurnALot();
     BOOST_TEST(!is_late);
