@@ -20,7 +20,7 @@ SYNTAX_CHECK_TOOLCHAINS = ["@bazel_tools//tools/cpp:toolchain_type"]
 
 _ACTION = "c++-compile"
 
-def syntax_check(ctx, source, context, mode = ["-fsyntax-only"]):
+def syntax_check(ctx, source, context, mode = ["-fsyntax-only"], use_pic = False):
     """The command that checks `source`.
 
     Args:
@@ -28,6 +28,7 @@ def syntax_check(ctx, source, context, mode = ["-fsyntax-only"]):
       source: the File to check.
       context: the compilation context of what it includes.
       mode: flags that say what to make of it; nothing, unless told.
+      use_pic: whether that has to fit position-independent code.
 
     Returns:
       A struct: command (words), env (dict), inputs (depset).
@@ -47,6 +48,7 @@ def syntax_check(ctx, source, context, mode = ["-fsyntax-only"]):
         quote_include_directories = context.quote_includes,
         source_file = source.path,
         system_include_directories = context.system_includes,
+        use_pic = use_pic,
         user_compile_flags = (
             ctx.fragments.cpp.copts + ctx.fragments.cpp.cxxopts +
             ["-Wall", "-Wextra", "-fdiagnostics-color=never"] + mode +

@@ -21,11 +21,17 @@ contain the sentence. compile_fail_check.py is the judge.
 
 The compiler is the configuration's: g++, or clang under --config=clang. The
 headers of a suite are compiled once for all its cases, which is most of the
-work: a case still includes what it uses, but finds it there.
+work.
 """
 
 load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+load(
+    "//tests:precompiled_header.bzl",
+    "PRECOMPILED_REQUIREMENTS",
+    "PrecompiledHeader",
+    "precompiled_header",
+)
 load(
     "//tests:syntax_check.bzl",
     "SYNTAX_CHECK_ATTRS",
@@ -53,72 +59,26 @@ exec python3 {check} {case} {twin} {misuse} {planted}
 def _quote(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
-# A precompiled header has its headers by their paths, and clang asks for them:
-# a sandbox, which is a different directory each time, would be another path.
-_REQUIREMENTS = {"no-sandbox": "1"}
-
-def _context(ctx):
-    return cc_common.merge_cc_infos(
-        cc_infos = [dep[CcInfo] for dep in ctx.attr.deps],
-    ).compilation_context
-
-def _precompiled_impl(ctx):
-    header = ctx.actions.declare_file(ctx.label.name + ".h")
-    precompiled = ctx.actions.declare_file(ctx.label.name + ".h.gch")
-    ctx.actions.write(
-        header,
-        "".join(["#include \"%s\"\n" % name for name in ctx.attr.includes]),
-    )
-    compilation = syntax_check(
-        ctx,
-        header,
-        _context(ctx),
-        mode = ["-x", "c++-header", "-o", precompiled.path],
-    )
-    ctx.actions.run(
-        arguments = compilation.command[1:],
-        env = compilation.env,
-        executable = compilation.command[0],
-        execution_requirements = _REQUIREMENTS,
-        inputs = compilation.inputs,
-        mnemonic = "PrecompileHeader",
-        outputs = [precompiled],
-        progress_message = "Precompiling %s" % header.short_path,
-    )
-    return [
-        DefaultInfo(files = depset([header, precompiled])),
-        _Precompiled(header = header),
-    ]
-
-_Precompiled = provider(
-    doc = "A header, which is found precompiled beside itself.",
-    fields = {"header": "File"},
-)
-
-_precompiled = rule(
-    implementation = _precompiled_impl,
-    attrs = dict(
-        SYNTAX_CHECK_ATTRS,
-        deps = attr.label_list(providers = [CcInfo]),
-        includes = attr.string_list(),
-    ),
-    fragments = SYNTAX_CHECK_FRAGMENTS,
-    toolchains = SYNTAX_CHECK_TOOLCHAINS,
-)
-
 def _compile_fail_test_impl(ctx):
     mode = ["-fsyntax-only"]
     precompiled = ctx.attr.precompiled
     if precompiled:
-        mode += ["-include", precompiled[_Precompiled].header.path]
-    check = syntax_check(ctx, ctx.file.src, _context(ctx), mode)
+        mode += ["-include", precompiled[PrecompiledHeader].header.path]
+    check = syntax_check(
+        ctx,
+        ctx.file.src,
+        cc_common.merge_cc_infos(
+            cc_infos = [dep[CcInfo] for dep in ctx.attr.deps],
+        ).compilation_context,
+        mode,
+    )
     twin = ctx.actions.declare_file(ctx.label.name + ".twin.log")
     misuse = ctx.actions.declare_file(ctx.label.name + ".misuse.log")
     ctx.actions.run_shell(
         arguments = [twin.path, misuse.path] + check.command,
         command = _COMPILE,
         env = check.env,
-        execution_requirements = _REQUIREMENTS,
+        execution_requirements = PRECOMPILED_REQUIREMENTS,
         inputs = depset(ctx.files.precompiled, transitive = [check.inputs]),
         mnemonic = "CompileFail",
         outputs = [twin, misuse],
@@ -150,7 +110,7 @@ compile_fail_test = rule(
             doc = "for a case that is wrong on purpose: the complaint that " +
                   "the check must make, and that makes this test pass",
         ),
-        precompiled = attr.label(providers = [_Precompiled]),
+        precompiled = attr.label(providers = [PrecompiledHeader]),
         src = attr.label(allow_single_file = [".cc"], mandatory = True),
         _check = attr.label(
             allow_single_file = True,
@@ -172,7 +132,7 @@ def compile_fail_suite(name, srcs, includes, deps, copts = []):
       deps: what they include, taken together.
       copts: more flags.
     """
-    _precompiled(
+    precompiled_header(
         name = name + "_headers",
         testonly = True,
         copts = copts,
