@@ -160,8 +160,8 @@ struct MadeOfShared {
 // without its header: <map> and its like would be half of what this includes.
 template <template <class...> class C>
 consteval std::string_view NameInStd() {
-  std::string_view name = internal_type_name::TypeIn(
-      internal_type_name::Spelled<C>());
+  std::string_view name =
+      internal_type_name::TypeIn(internal_type_name::Spelled<C>());
   if (!name.starts_with("std::")) return "";
   do {
     name.remove_prefix(name.find("::") + 2);

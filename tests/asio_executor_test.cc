@@ -4,8 +4,6 @@
 // What is Asio's alone; that AsioExecutor is an executor like any other is for
 // its conformance test.
 
-#include <signal.h>
-
 #include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -26,18 +24,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "qio/condition.h"
 #include "qio/executors/asio.h"
 #include "qio/loop_ref.h"
 #include "qio/on_loop.h"
 #include "qio/post.h"
-#include "qio/sendable.h"
 #include "qio/support/captured_diagnostics.h"
-#include "qio/support/in_child.h"
 #include "qio/support/pipe.h"
 #include "qio/support/watchdog.h"
-#include "qio/task.h"
 #include "qio/timer.h"
 #include "qio/watch.h"
 
@@ -140,40 +134,6 @@ BOOST_AUTO_TEST_CASE(Ex08_WhatIsStoppedOutsideOfRunKeepsItNoLonger) {
   pipe.Write();
   f.Run();
   BOOST_TEST(calls == 1);
-}
-
-// Destructors take no witness, so nobody enters the loop here.
-BOOST_AUTO_TEST_CASE(Ex08_WhatANativeHandlerDestroysKeepsItNoLonger) {
-  Fixture f;
-  support::Pipe pipe;
-  auto watch = std::make_unique<Watch<Loop>>();
-  auto timer = std::make_unique<Timer<Loop>>();
-  f.Enter([&](On& on) {
-    (void)watch->Start(on, pipe.reader.get(), Condition::kIn,
-                       [](On&, Condition) {});
-  });
-  asio::post(*f.io, [&] { watch.reset(); });
-  f.Run();
-  f.Enter([&](On& on) { timer->StartAfter(on, seconds(3600), [](On&) {}); });
-  timer.reset();
-  f.Run();
-}
-
-BOOST_AUTO_TEST_CASE(Ex04_WhatANativeHandlerDropsIsCompleted) {
-  Fixture f;
-  bool completed = false;
-  std::optional<Completer<Loop, int>> dropped;
-  f.Enter([&](On& on) {
-    MakeTask<int>(on, [&](On&, Completer<Loop, int> completer) {
-      dropped.emplace(std::move(completer));
-    }).Then([&](On&, absl::StatusOr<int> result) {
-      BOOST_TEST((result.status().code() == absl::StatusCode::kAborted));
-      completed = true;
-    });
-  });
-  asio::post(*f.io, [&] { dropped.reset(); });
-  f.Run();
-  BOOST_TEST(completed);
 }
 
 BOOST_AUTO_TEST_CASE(Ex08_AStoppedContextIsNotRestarted) {
@@ -481,46 +441,6 @@ BOOST_AUTO_TEST_CASE(Ex04_ATurnThatWasInTheWayIsMadeUpFor) {
   BOOST_TEST(calls == 1);
 }
 
-BOOST_AUTO_TEST_CASE(DrainGivesUpAtItsDeadline) {
-  Fixture f;
-  Timer<Loop> timer;
-  f.Enter([&](On& on) { timer.StartAfter(on, seconds(3600), [](On&) {}); });
-  const auto begin = steady_clock::now();
-  BOOST_TEST(!f.loop->Drain(begin + milliseconds(25)).value());
-  BOOST_TEST((steady_clock::now() >= begin + milliseconds(25)));
-  f.Enter([&](On& on) {
-    timer.StartAfter(on, milliseconds(1), [](On&) {});
-    Post(on, [](On&) {});
-  });
-  BOOST_TEST(f.loop->Drain(begin + seconds(60)).value());
-}
-
-BOOST_AUTO_TEST_CASE(Ex10_TheExecutorMayEndFirst) {
-  support::CapturedDiagnostics captured;
-  support::Pipe pipe;
-  Watch<Loop> watch;
-  Timer<Loop> timer;
-  auto capture = std::make_shared<int>(0);
-  Fixture f;
-  // In a handler of Asio's, while one of ours is posted.
-  asio::post(*f.io, [&] {
-    f.Enter([&](On& on) {
-      on.executor().SetDiagnostics(on, captured.diagnostics());
-      (void)watch.Start(on, pipe.reader.get(), Condition::kIn,
-                        [capture](On&, Condition) { ++*capture; });
-      timer.StartAfter(on, milliseconds(0), [capture](On&) { ++*capture; });
-      Post(on, [capture](On&) { ++*capture; });
-    });
-    f.loop.reset();
-    BOOST_TEST(capture.use_count() == 1);
-  });
-  pipe.Write();
-  f.io->run();
-  BOOST_TEST(*capture == 0);
-  BOOST_TEST(captured.text().find("watches 1, timers 1, queued calls 1") !=
-             std::string::npos);
-}
-
 BOOST_AUTO_TEST_CASE(Ex10_TheContextMayEndFirst) {
   for (const bool waiting : {false, true}) {
     support::CapturedDiagnostics captured;
@@ -577,18 +497,6 @@ BOOST_AUTO_TEST_CASE(Ex05_MayEndWhileOthersPost) {
     if (round % 3 == 1) f.Run();
     for (std::thread& poster : posters) poster.join();
   }
-}
-
-BOOST_AUTO_TEST_CASE(DestroyingItInItsOwnCallbackEndsTheProgram) {
-  const support::ChildEnd end = support::RunInChild([] {
-    Fixture f;
-    f.Enter([&](On& on) { Post(on, [&](On&) { f.loop.reset(); }); });
-    f.Run();
-  });
-  BOOST_TEST(end.signal == SIGABRT);
-  BOOST_TEST(
-      end.errors.find("was destroyed while its loop runs") != std::string::npos,
-      end.errors);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
-#include <memory>
 #include <thread>
 #include <utility>
 
@@ -111,19 +110,6 @@ BOOST_AUTO_TEST_CASE(RunOnceWaitsNoLongerThanItIsTold) {
   BOOST_TEST(loop->RunOnce(std::chrono::milliseconds(1)).ok());
   BOOST_TEST(calls == 1);
   BOOST_TEST(loop->Enter([&](On& on) { timer.Stop(on); }).ok());
-}
-
-BOOST_AUTO_TEST_CASE(DrainSaysWhetherAllIsDone) {
-  auto loop = *Loop::Create();
-  Timer<Loop> timer;
-  BOOST_TEST(loop->Enter([&](On& on) {
-                   timer.StartAfter(on, std::chrono::hours(1), [](On&) {});
-                 })
-                 .ok());
-  const auto now = std::chrono::steady_clock::now();
-  BOOST_TEST(!*loop->Drain(now + std::chrono::milliseconds(5)));
-  BOOST_TEST(loop->Enter([&](On& on) { timer.Stop(on); }).ok());
-  BOOST_TEST(*loop->Drain(now + std::chrono::hours(1)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -15,15 +15,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "qio/condition.h"
 #include "qio/executors/glib.h"
 #include "qio/loop_ref.h"
@@ -144,20 +140,6 @@ BOOST_AUTO_TEST_CASE(Ex04_APostMadeInANativeCallbackIsCalled) {
     f.AddSource(&native, priority);
     f.Run();
   }
-}
-
-BOOST_AUTO_TEST_CASE(Ex04_ATimerArmedInANativeCallbackFires) {
-  Fixture f;
-  Timer<Loop> timer;
-  auto native = [&] {
-    f.Enter([&](On& on) {
-      timer.StartAfter(on, milliseconds(2), [&](On&) { f.Quit(); });
-    });
-    return false;
-  };
-  f.AddSource(&native);
-  f.Run();
-  BOOST_TEST(!timer.armed());
 }
 
 // A host that polls for a context, as Qt and Node do, may call us between its
@@ -295,31 +277,6 @@ BOOST_AUTO_TEST_CASE(EnterIsRefusedWhileAnotherThreadRunsTheContext) {
   f.Enter([](On& on) { BOOST_TEST(on.executor().IsOnLoop()); });
 }
 
-BOOST_AUTO_TEST_CASE(EnterNestsAndLetsExceptionsThrough) {
-  Fixture f;
-  bool posted = false;
-  BOOST_CHECK_THROW((void)f.loop->Enter([&](On&) {
-    f.Enter([&](On& on) { Post(on, [&](On&) { posted = true; }); });
-    BOOST_TEST(!posted);
-    throw std::runtime_error("a test's");
-  }),
-                    std::runtime_error);
-  BOOST_TEST(!g_main_context_is_owner(f.context));
-  BOOST_TEST(f.loop->Drain(steady_clock::now() + seconds(30)).value());
-  BOOST_TEST(posted);
-}
-
-BOOST_AUTO_TEST_CASE(DrainGivesUpAtItsDeadline) {
-  Fixture f;
-  Timer<Loop> timer;
-  f.Enter([&](On& on) { timer.StartAfter(on, seconds(3600), [](On&) {}); });
-  const auto begin = steady_clock::now();
-  BOOST_TEST(!f.loop->Drain(begin + milliseconds(20)).value());
-  BOOST_TEST((steady_clock::now() >= begin + milliseconds(20)));
-  f.Enter([&](On& on) { timer.Stop(on); });
-  BOOST_TEST(f.loop->Drain(steady_clock::now()).value());
-}
-
 BOOST_AUTO_TEST_CASE(Ex10_DestroyingItEndsWhatIsOutstandingThere) {
   support::CapturedDiagnostics captured;
   support::Pipe pipe;
@@ -347,78 +304,6 @@ BOOST_AUTO_TEST_CASE(Ex10_DestroyingItEndsWhatIsOutstandingThere) {
   BOOST_TEST(*capture == 0);
   BOOST_TEST(captured.text().find("watches 1, timers 1, queued calls 1") !=
              std::string::npos);
-}
-
-// Wakers are under way when it ends; sources are finalized later.
-BOOST_AUTO_TEST_CASE(Ex05_MayEndWhileOthersPost) {
-  for (int round = 0; round < 300; ++round) {
-    Fixture f;
-    std::optional<LoopRef<Loop>> ref;
-    f.Enter([&](On& on) {
-      on.executor().SetDiagnostics(on, {[](void*, std::string_view) {}});
-      ref.emplace(on);
-    });
-    std::vector<std::thread> posters;
-    for (int t = 0; t < 2; ++t) {
-      posters.emplace_back([ref = *ref] {
-        while (ref.Post([](On&) {}).ok()) {
-        }
-      });
-    }
-    for (int i = 0; i < round % 7; ++i) {
-      g_main_context_iteration(f.context, TRUE);
-    }
-    f.loop.reset();
-    for (std::thread& poster : posters) poster.join();
-  }
-}
-
-BOOST_AUTO_TEST_CASE(TwoOfThemShareAContext) {
-  Fixture f;
-  auto other = Loop::Create(f.context);
-  BOOST_REQUIRE(other.ok());
-  std::string order;
-  (void)(*other)->Enter([&](On& on) {
-    Post(on, [&](On&) {
-      order += "other ";
-      f.Enter([&](On& on) {
-        Post(on, [&](On&) {
-          order += "first";
-          f.Quit();
-        });
-      });
-    });
-  });
-  f.Run();
-  BOOST_TEST(order == "other first");
-}
-
-BOOST_AUTO_TEST_CASE(Ex15_AnExceptionEndsTheProgramWithASentence) {
-  const support::ChildEnd end = support::RunInChild([] {
-    Fixture f;
-    f.Enter([](On& on) {
-      Post(on, [](On&) { throw std::runtime_error("the test's own"); });
-    });
-    f.Run();
-  });
-  BOOST_TEST(end.signal == SIGABRT);
-  BOOST_TEST(end.errors.find("qio: an exception left a callback on a GLib "
-                             "loop") != std::string::npos,
-             end.errors);
-  BOOST_TEST(end.errors.find("the test's own") != std::string::npos,
-             end.errors);
-}
-
-BOOST_AUTO_TEST_CASE(DestroyingItInItsOwnCallbackEndsTheProgram) {
-  const support::ChildEnd end = support::RunInChild([] {
-    Fixture f;
-    f.Enter([&](On& on) { Post(on, [&](On&) { f.loop.reset(); }); });
-    f.Run();
-  });
-  BOOST_TEST(end.signal == SIGABRT);
-  BOOST_TEST(
-      end.errors.find("inside a callback of its own") != std::string::npos,
-      end.errors);
 }
 
 BOOST_AUTO_TEST_CASE(DestroyingItWhileAnotherThreadRunsItEndsTheProgram) {

@@ -5,24 +5,18 @@
 // for its conformance test.
 
 #include <poll.h>
-#include <signal.h>
 #include <uv.h>
 
-#include <array>
-#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "qio/condition.h"
 #include "qio/executors/libuv.h"
 #include "qio/loop_ref.h"
@@ -30,10 +24,8 @@
 #include "qio/post.h"
 #include "qio/sendable.h"
 #include "qio/support/captured_diagnostics.h"
-#include "qio/support/in_child.h"
 #include "qio/support/pipe.h"
 #include "qio/support/watchdog.h"
-#include "qio/task.h"
 #include "qio/timer.h"
 #include "qio/watch.h"
 
@@ -43,7 +35,6 @@ namespace {
 using Loop = LibuvExecutor;
 using On = OnLoop<Loop>;
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 // A uv_loop_t with an executor and a timer of libuv's own.
@@ -112,59 +103,6 @@ BOOST_AUTO_TEST_CASE(Ex08_RunReturnsWhenTheLastOfAllIsDone) {
   BOOST_TEST(order == "post watch timer");
   // Nothing is outstanding: it returns at once.
   f.Run();
-}
-
-// Destructors take no witness, so nobody enters the loop here.
-BOOST_AUTO_TEST_CASE(Ex08_WhatANativeCallbackDestroysKeepsItNoLonger) {
-  Fixture f;
-  support::Pipe pipe;
-  auto watch = std::make_unique<Watch<Loop>>();
-  f.Enter([&](On& on) {
-    (void)watch->Start(on, pipe.reader.get(), Condition::kIn,
-                       [](On&, Condition) {});
-  });
-  f.AfterMs(1, [&] { watch.reset(); });
-  f.Run();
-}
-
-BOOST_AUTO_TEST_CASE(Ex04_WhatANativeCallbackDropsIsCompleted) {
-  Fixture f;
-  bool completed = false;
-  std::optional<Completer<Loop, int>> dropped;
-  f.Enter([&](On& on) {
-    MakeTask<int>(on, [&](On&, Completer<Loop, int> completer) {
-      dropped.emplace(std::move(completer));
-    }).Then([&](On&, absl::StatusOr<int> result) {
-      BOOST_TEST((result.status().code() == absl::StatusCode::kAborted));
-      completed = true;
-    });
-  });
-  f.AfterMs(1, [&] { dropped.reset(); });
-  f.Run();
-  BOOST_TEST(completed);
-}
-
-BOOST_AUTO_TEST_CASE(Ex08_WhatIsDestroyedWhileNobodyRunsKeepsItNoLonger) {
-  Fixture f;
-  auto timer = std::make_unique<Timer<Loop>>();
-  f.Enter([&](On& on) { timer->StartAfter(on, seconds(3600), [](On&) {}); });
-  timer.reset();
-  f.Run();
-}
-
-BOOST_AUTO_TEST_CASE(Ex04_ATimerArmedInANativeCallbackFires) {
-  Fixture f;
-  Timer<Loop> guard, timer;
-  f.Enter([&](On& on) { guard.StartAfter(on, seconds(3600), [](On&) {}); });
-  f.AfterMs(1, [&] {
-    f.Enter([&](On& on) {
-      Post(on, [&](On& on) {
-        timer.StartAfter(on, milliseconds(2), [&](On& on) { guard.Stop(on); });
-      });
-    });
-  });
-  f.Run();
-  BOOST_TEST(!guard.armed());
 }
 
 // A program that embeds libuv runs it without waiting and sleeps itself, on
@@ -254,33 +192,6 @@ BOOST_AUTO_TEST_CASE(EnterIsRefusedWhileAnotherThreadSleepsInRun) {
   BOOST_TEST(!f.loop->RunsElsewhere());
 }
 
-BOOST_AUTO_TEST_CASE(EnterNestsAndLetsExceptionsThrough) {
-  Fixture f;
-  bool posted = false;
-  BOOST_CHECK_THROW((void)f.loop->Enter([&](On&) {
-    f.Enter([&](On& on) { Post(on, [&](On&) { posted = true; }); });
-    throw std::runtime_error("a test's");
-  }),
-                    std::runtime_error);
-  BOOST_TEST(!f.loop->IsOnLoop());
-  f.Run();
-  BOOST_TEST(posted);
-}
-
-BOOST_AUTO_TEST_CASE(DrainGivesUpAtItsDeadline) {
-  Fixture f;
-  Timer<Loop> timer;
-  f.Enter([&](On& on) { timer.StartAfter(on, seconds(3600), [](On&) {}); });
-  const auto begin = steady_clock::now();
-  BOOST_TEST(!f.loop->Drain(begin + milliseconds(20)).value());
-  BOOST_TEST((steady_clock::now() >= begin + milliseconds(20)));
-  f.Enter([&](On& on) {
-    timer.StartAfter(on, milliseconds(1), [](On&) {});
-    Post(on, [](On&) {});
-  });
-  BOOST_TEST(f.loop->Drain(begin + seconds(60)).value());
-}
-
 BOOST_AUTO_TEST_CASE(Ex10_ANativeCallbackMayDestroyIt) {
   support::CapturedDiagnostics captured;
   support::Pipe pipe, native_pipe;
@@ -311,70 +222,6 @@ BOOST_AUTO_TEST_CASE(Ex10_ANativeCallbackMayDestroyIt) {
   f.Run();
   BOOST_TEST(captured.text().find("watches 1") != std::string::npos,
              captured.text());
-}
-
-// Wakers are under way when it ends.
-BOOST_AUTO_TEST_CASE(Ex05_MayEndWhileOthersPost) {
-  for (int round = 0; round < 200; ++round) {
-    Fixture f;
-    std::optional<LoopRef<Loop>> ref;
-    f.Enter([&](On& on) {
-      on.executor().SetDiagnostics(on, {[](void*, std::string_view) {}});
-      ref.emplace(on);
-    });
-    std::array<std::thread, 2> posters;
-    for (std::thread& poster : posters) {
-      poster = std::thread([ref = *ref] {
-        while (ref.Post([](On&) {}).ok()) {
-        }
-      });
-    }
-    for (int i = 0; i < round % 7; ++i) uv_run(&f.uv, UV_RUN_ONCE);
-    f.loop.reset();
-    for (std::thread& poster : posters) poster.join();
-  }
-}
-
-BOOST_AUTO_TEST_CASE(TwoOfThemShareALoop) {
-  Fixture f;
-  auto other = Loop::Create(&f.uv).value();
-  std::string order;
-  (void)other->Enter([&](On& on) {
-    Post(on, [&](On&) {
-      order += "other ";
-      f.Enter([&](On& on) { Post(on, [&](On&) { order += "first"; }); });
-    });
-  });
-  f.Run();
-  BOOST_TEST(order == "other first");
-}
-
-BOOST_AUTO_TEST_CASE(Ex15_AnExceptionEndsTheProgramWithASentence) {
-  const support::ChildEnd end = support::RunInChild([] {
-    Fixture f;
-    f.Enter([](On& on) {
-      Post(on, [](On&) { throw std::runtime_error("the test's own"); });
-    });
-    f.Run();
-  });
-  BOOST_TEST(end.signal == SIGABRT);
-  BOOST_TEST(end.errors.find("qio: an exception left a callback on a loop of "
-                             "libuv") != std::string::npos,
-             end.errors);
-  BOOST_TEST(end.errors.find("the test's own") != std::string::npos,
-             end.errors);
-}
-
-BOOST_AUTO_TEST_CASE(DestroyingItInItsOwnCallbackEndsTheProgram) {
-  const support::ChildEnd end = support::RunInChild([] {
-    Fixture f;
-    f.Enter([&](On& on) { Post(on, [&](On&) { f.loop.reset(); }); });
-    f.Run();
-  });
-  BOOST_TEST(end.signal == SIGABRT);
-  BOOST_TEST(
-      end.errors.find("inside a callback of its own") != std::string::npos,
-      end.errors);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -8,7 +8,9 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -71,6 +73,12 @@ class AsioHarness {
     return io_.stopped();
   }
   void FollowClock() {}
+  void CallNatively(std::chrono::milliseconds after, std::function<void()> f) {
+    auto timer = std::make_unique<asio::steady_timer>(io_, after);
+    asio::steady_timer& waits = *timer;
+    waits.async_wait([timer = std::move(timer),
+                      f = std::move(f)](asio::error_code) { f(); });
+  }
   void AfterFork() { io_.notify_fork(asio::execution_context::fork_child); }
 
  private:

@@ -20,6 +20,7 @@
 #include "qio/conformance/composition_cases.h"
 #include "qio/conformance/executor_cases.h"
 #include "qio/conformance/group_cases.h"
+#include "qio/conformance/host_cases.h"
 #include "qio/conformance/suite.h"
 #include "qio/conformance/task_cases.h"
 #include "qio/conformance/timer_cases.h"
@@ -38,6 +39,7 @@ Suite MakeSuite() {
   AddTimerCases<Harness>(suite);
   AddCompositionCases<Harness>(suite);
   AddGroupCases<Harness>(suite);
+  if constexpr (HasNativeCallbacks<Harness>) AddHostCases<Harness>(suite);
   return suite;
 }
 

@@ -20,6 +20,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cerrno>
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -33,6 +34,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "qio/condition.h"
 #include "qio/conformance/harness.h"
 #include "qio/conformance/loop.h"
@@ -188,6 +190,30 @@ struct Ex02_EnterIsRefusedWhileAnotherThreadIsOnTheLoop {
     BOOST_TEST(elsewhere);
     BOOST_TEST(!entered);
     BOOST_TEST((status.code() == absl::StatusCode::kFailedPrecondition));
+  }
+};
+
+template <class H>
+struct Ex02_EnterNestsAndLetsExceptionsThrough {
+  static constexpr char kRule[] =
+      "On its loop a thread is let in once more, and what a function throws "
+      "leaves Enter(), and the loop to others";
+
+  static void Run() {
+    Loop<H> loop;
+    bool called = false, caught = false;
+    try {
+      (void)loop.executor().Enter([&](auto&) {
+        loop.Enter([&](auto& on) { Post(on, [&](auto&) { called = true; }); });
+        throw std::runtime_error("a test's");
+      });
+    } catch (const std::runtime_error&) {
+      caught = true;
+    }
+    BOOST_TEST(caught);
+    BOOST_TEST(!called);
+    BOOST_TEST(!loop.executor().IsOnLoop());
+    loop.TurnUntil([&] { return called; });
   }
 };
 
@@ -425,6 +451,30 @@ struct Ex05_PostsRaceWithTheEnd {
       BOOST_TEST(log.Count(What::kRefused) == 2);
       BOOST_TEST(log.OnceEach() == "");
       BOOST_TEST(log.InOrderOfEachPoster() == "");
+    }
+  }
+};
+
+// Without a log, whose lock would keep the threads apart.
+template <class H>
+struct Ex05_WakeUpsRaceWithTheEnd {
+  static constexpr char kRule[] =
+      "A wake-up that is under way when the executor ends touches no freed "
+      "memory";
+
+  static void Run() {
+    for (int round = 0; round < 100; ++round) {
+      Loop<H> loop;
+      std::array<std::thread, 2> posters;
+      for (std::thread& poster : posters) {
+        poster = std::thread([ref = loop.Ref()] {
+          while (ref.Post([](OnLoopOf<H>&) {}).ok()) {
+          }
+        });
+      }
+      for (int i = 0; i < round % 7; ++i) loop.harness().RunOnce();
+      loop.DestroyExecutor();
+      for (std::thread& poster : posters) poster.join();
     }
   }
 };
@@ -870,6 +920,55 @@ struct Ex10_DestructorsMayStartAnew {
     }
     BOOST_TEST(log.NoneCalled() == "");
     BOOST_TEST(log.OnceEach() == "");
+  }
+};
+
+template <class H>
+struct Ex10_DrainWaitsUntilItsDeadline {
+  static constexpr char kRule[] =
+      "Drain() runs the loop until nothing is outstanding, or until its "
+      "deadline, and says which";
+
+  static void Run() {
+    using std::chrono::milliseconds;
+    using Clock = std::chrono::steady_clock;
+    Loop<H> loop;
+    loop.harness().FollowClock();
+    Timer<typename H::Executor> timer;
+    bool fired = false, called = false;
+    loop.Enter([&](auto& on) {
+      timer.StartAfter(on, std::chrono::hours(1), [](auto&) {});
+    });
+    const auto begin = Clock::now();
+    BOOST_TEST(!loop.executor().Drain(begin + milliseconds(20)).value());
+    BOOST_TEST((Clock::now() >= begin + milliseconds(20)));
+    loop.Enter([&](auto& on) {
+      timer.StartAfter(on, milliseconds(1), [&](auto&) { fired = true; });
+      Post(on, [&](auto&) { called = true; });
+    });
+    BOOST_TEST(
+        loop.executor().Drain(Clock::now() + std::chrono::seconds(30)).value());
+    BOOST_TEST(fired);
+    BOOST_TEST(called);
+  }
+};
+
+template <class H>
+struct Ex10_EndingItInACallbackEndsTheProgram {
+  static constexpr char kRule[] =
+      "An executor that is destroyed in a callback of its own ends the program "
+      "with a sentence";
+
+  static void Run() {
+    const support::ChildEnd end = support::RunInChild([] {
+      Loop<H> loop;
+      loop.Enter(
+          [&](auto& on) { Post(on, [&](auto&) { loop.DestroyExecutor(); }); });
+      loop.TurnALot();
+    });
+    BOOST_TEST(end.signal == SIGABRT);
+    BOOST_TEST((end.errors.find(" was destroyed ") != end.errors.npos),
+               "it said: " << end.errors);
   }
 };
 
@@ -1341,7 +1440,9 @@ struct Ex15_AThrowingCallLosesNothing {
       "An exception that leaves a callback leaves the host's run call, or ends "
       "the program with a message; the rest of the batch runs exactly once";
 
-  struct Thrown {};
+  struct Thrown : std::runtime_error {
+    Thrown() : std::runtime_error("a test's own") {}
+  };
 
   // Starts three calls, the second of which throws: of kind 0 posted, 1 from a
   // watch, 2 from a timer.
@@ -1353,8 +1454,11 @@ struct Ex15_AThrowingCallLosesNothing {
         const support::ChildEnd end =
             support::RunInChild([&] { RunKind(kind); });
         BOOST_TEST(end.signal == SIGABRT);
-        BOOST_TEST((end.errors.find("exception") != end.errors.npos),
-                   "it said: " << end.errors);
+        for (const char* part :
+             {"qio: an exception left a callback on a ", "a test's own"}) {
+          BOOST_TEST((end.errors.find(part) != end.errors.npos),
+                     "it said: " << end.errors);
+        }
       }
     }
   }
@@ -1710,20 +1814,21 @@ void AddExecutorCases(Suite& suite) {
       Ex02_CallsHappenOnWhoeverRunsTheLoop<H>,
       Ex02_LoopsOnOneThreadAreToldApart<H>,
       Ex02_EnterIsRefusedWhileAnotherThreadIsOnTheLoop<H>,
-      Ex03_PostIsNeverInline<H>, Ex03_WhatIsReadyAtItsStartIsNotCalledInline<H>,
+      Ex02_EnterNestsAndLetsExceptionsThrough<H>, Ex03_PostIsNeverInline<H>,
+      Ex03_WhatIsReadyAtItsStartIsNotCalledInline<H>,
       Ex04_PostWakesASleepingLoop<H>, Ex04_PostBeforeTheLoopSleepsIsRun<H>,
       Ex04_NoWakeUpIsLostWhileTheLoopFallsAsleep<H>,
       Ex05_NothingIsCalledAfterTheExecutor<H>,
       Ex05_PostToAClosedLoopIsRefused<H>, Ex05_PostsRaceWithTheEnd<H>,
-      Ex06_PostsFromAnyThreadAreRaceFree<H>,
+      Ex05_WakeUpsRaceWithTheEnd<H>, Ex06_PostsFromAnyThreadAreRaceFree<H>,
       Ex07_PostWithoutMemoryIsHandedBack<H>,
       Ex07_PostOnTheLoopWithoutMemoryThrows<H>,
       Ex08_OutstandingWorkKeepsTheLoopAlive<H>,
       Ex08_IdleIsNotReachedBeforeItIs<H>, Ex09_NoLockIsHeldWhileUserCodeRuns<H>,
       Ex10_NothingIsLostSilently<H>, Ex10_WhatOneTurnLeftIsDestroyedToo<H>,
       Ex10_AnEmptyExecutorEndsSilently<H>, Ex10_DestructorsMayStartAnew<H>,
-      Ex11_OrderIsKept<H>, Ex12_AStormOfPostsStarvesNobody<H>,
-      Ex12_ReadyDescriptorsStarveNoPost<H>,
+      Ex10_EndingItInACallbackEndsTheProgram<H>, Ex11_OrderIsKept<H>,
+      Ex12_AStormOfPostsStarvesNobody<H>, Ex12_ReadyDescriptorsStarveNoPost<H>,
       Ex13_PostsToAHeldLoopCostOneWakeUp<H>, Ex13_SignalsInterruptNothing<H>,
       Ex14_MailIsBounded<H>, Ex14_PostersRaceForRoom<H>,
       Rs06_AnyAllocationOfTheLoopMayFail<H>, Ex15_AThrowingCallLosesNothing<H>,
@@ -1732,6 +1837,13 @@ void AddExecutorCases(Suite& suite) {
       Ex21_OneCallAtATime<H>, Ex22_AnIdleLoopSleeps<H>>();
   if constexpr (requires(H harness) { harness.StopFromSignal(); }) {
     suite.AddAll<Ex19_ASignalHandlerStopsTheLoop<H>>();
+  }
+  if constexpr (requires(H harness, std::chrono::steady_clock::time_point t) {
+                  {
+                    harness.executor().Drain(t)
+                  } -> std::same_as<absl::StatusOr<bool>>;
+                }) {
+    suite.AddAll<Ex10_DrainWaitsUntilItsDeadline<H>>();
   }
 }
 

@@ -9,6 +9,7 @@
 #include <glib.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -65,6 +66,20 @@ class GlibHarness {
     return executor_->Drain(deadline).value();
   }
   void FollowClock() {}
+  void CallNatively(std::chrono::milliseconds after, std::function<void()> f) {
+    using F = std::function<void()>;
+    GSource* const timer =
+        g_timeout_source_new(static_cast<guint>(after.count()));
+    g_source_set_callback(
+        timer,
+        [](gpointer f) -> gboolean {
+          (*static_cast<F*>(f))();
+          return G_SOURCE_REMOVE;
+        },
+        new F(std::move(f)), [](gpointer f) { delete static_cast<F*>(f); });
+    g_source_attach(timer, context_);
+    g_source_unref(timer);
+  }
 
  private:
   GMainContext* const context_;

@@ -48,6 +48,10 @@
 //   void AfterFork();
 //   // There, the host lets nobody run it.
 //   static constexpr bool kRefusesForksItself = true;
+//   // Calls f() once, so much later, in a callback of the host's own. For an
+//   // executor on a loop that others use as well (host_cases.h).
+//   void CallNatively(std::chrono::milliseconds after,
+//                     std::function<void()> f);
 //   // Lets Run() return; called by a signal handler. Only for a loop that
 //   // promises it (EX-19).
 //   void StopFromSignal();

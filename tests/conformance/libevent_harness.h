@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -97,6 +98,17 @@ class LibeventHarness {
     return was_idle;
   }
   void FollowClock() {}
+  void CallNatively(std::chrono::milliseconds after, std::function<void()> f) {
+    const timeval in = {0, static_cast<suseconds_t>(after.count() * 1000)};
+    event_base_once(
+        base_, -1, EV_TIMEOUT,
+        [](evutil_socket_t, short, void* f) {
+          const std::unique_ptr<std::function<void()>> call(
+              static_cast<std::function<void()>*>(f));
+          (*call)();
+        },
+        new std::function<void()>(std::move(f)), &in);
+  }
   void AfterFork() { event_reinit(base_); }
 
  private:

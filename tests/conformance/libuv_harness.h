@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -93,10 +94,28 @@ class LibuvHarness {
     return idle;
   }
   void FollowClock() {}
+  void CallNatively(std::chrono::milliseconds after, std::function<void()> f) {
+    auto* const call = new NativeCall{{}, std::move(f)};
+    uv_timer_init(&uv_, &call->timer);
+    call->timer.data = call;
+    uv_timer_start(
+        &call->timer,
+        [](uv_timer_t* timer) {
+          static_cast<NativeCall*>(timer->data)->f();
+          uv_close(reinterpret_cast<uv_handle_t*>(timer), [](uv_handle_t* h) {
+            delete static_cast<NativeCall*>(h->data);
+          });
+        },
+        static_cast<std::uint64_t>(after.count()), 0);
+  }
   void AfterFork() { uv_loop_fork(&uv_); }
 
  private:
   using Running = OwnerThread::Owning;
+  struct NativeCall {
+    uv_timer_t timer;
+    std::function<void()> f;
+  };
   static constexpr std::uint64_t kForEver = 1'000'000'000;
 
   // With its first loop libuv opens a pipe that stays: before the first case.

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -83,6 +85,20 @@ class SdEventHarness {
     }
   }
   void FollowClock() {}
+  void CallNatively(std::chrono::milliseconds after, std::function<void()> f) {
+    sd_event_source* timer = nullptr;
+    sd_event_add_time_relative(
+        event_, &timer, CLOCK_MONOTONIC,
+        static_cast<std::uint64_t>(after.count()) * 1000, 1,
+        [](sd_event_source* timer, std::uint64_t, void* f) {
+          const std::unique_ptr<std::function<void()>> call(
+              static_cast<std::function<void()>*>(f));
+          (*call)();
+          sd_event_source_disable_unref(timer);
+          return 0;
+        },
+        new std::function<void()>(std::move(f)));
+  }
 
  private:
   static constexpr std::uint64_t kForEver = UINT64_MAX;
