@@ -158,6 +158,7 @@ struct MadeOfShared {
 // The name of a class template of the standard library, without the inline
 // namespace that it may be in; "" of any other. What is known by name is known
 // without its header: <map> and its like would be half of what this includes.
+// A compiler that spells it in another way knows fewer containers, never more.
 template <template <class...> class C>
 consteval std::string_view NameInStd() {
   std::string_view name =
@@ -229,6 +230,14 @@ struct SendableTrait<absl::StatusOr<T>> : internal_sendable::MadeOf<T> {};
 template <template <class...> class C, class... T>
   requires internal_sendable::StdProductOrSum<C>
 struct SendableTrait<C<T...>> : internal_sendable::MadeOf<T...> {};
+template <template <class...> class C, class... A>
+  requires(internal_sendable::StdContainer<C> &&
+           internal_sendable::Stateless<C<A...>>)
+struct SendableTrait<C<A...>>
+    : internal_sendable::MadeOf<typename C<A...>::value_type> {};
+template <class T, std::size_t n>
+struct SendableTrait<std::array<T, n>> : internal_sendable::MadeOf<T> {};
+
 // Only with the default deleter: another may do anything on the worker.
 template <class T>
 struct SendableTrait<std::unique_ptr<T>> : internal_sendable::MadeOfPointee<T> {
@@ -236,15 +245,6 @@ struct SendableTrait<std::unique_ptr<T>> : internal_sendable::MadeOfPointee<T> {
 template <class T>
 struct SendableTrait<std::shared_ptr<const T>>
     : internal_sendable::MadeOfShared<std::remove_extent_t<T>> {};
-
-
-template <class T, std::size_t n>
-struct SendableTrait<std::array<T, n>> : internal_sendable::MadeOf<T> {};
-template <template <class...> class C, class... A>
-  requires(internal_sendable::StdContainer<C> &&
-           internal_sendable::Stateless<C<A...>>)
-struct SendableTrait<C<A...>>
-    : internal_sendable::MadeOf<typename C<A...>::value_type> {};
 
 namespace internal_sendable {
 
