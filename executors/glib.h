@@ -285,8 +285,8 @@ gboolean BasicGlibExecutor<Brand>::Dispatch(GSource* source, GSourceFunc,
   } catch (...) {
     // EX-15. The default handler of terminate() adds what was thrown.
     Diagnostics::WriteToStderr(nullptr,
-                               "qio: an exception left a callback on a GLib "
-                               "loop, whose C frames cannot carry it");
+                               "qio: an exception left a callback on a loop of "
+                               "GLib, whose C frames cannot carry it");
     std::terminate();
   }
 #else

@@ -31,6 +31,7 @@ class GlibHarness {
 
   static std::vector<Exemption> Exemptions() { return {}; }
   static constexpr Exceptions kExceptions = Exceptions::kTerminate;
+  static constexpr char kHost[] = "GLib";
   static constexpr bool kSeveralThreads = false;
 
   GlibHarness()

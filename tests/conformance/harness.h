@@ -44,6 +44,8 @@
 //
 // and, if there is something to it:
 //
+//   // With kTerminate: the host, as the program's last words call it.
+//   static constexpr char kHost[] = "libuv";
 //   // In a forked child, before anything else: what the host wants done there.
 //   void AfterFork();
 //   // There, the host lets nobody run it.

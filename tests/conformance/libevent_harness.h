@@ -34,6 +34,7 @@ class LibeventHarness {
 
   static std::vector<Exemption> Exemptions() { return {}; }
   static constexpr Exceptions kExceptions = Exceptions::kTerminate;
+  static constexpr char kHost[] = "libevent";
   static constexpr bool kSeveralThreads = false;
 
   LibeventHarness()

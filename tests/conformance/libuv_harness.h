@@ -35,6 +35,7 @@ class LibuvHarness {
 
   static std::vector<Exemption> Exemptions() { return {}; }
   static constexpr Exceptions kExceptions = Exceptions::kTerminate;
+  static constexpr char kHost[] = "libuv";
   static constexpr bool kSeveralThreads = false;
 
   LibuvHarness() {

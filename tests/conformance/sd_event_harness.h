@@ -36,6 +36,7 @@ class SdEventHarness {
 
   static std::vector<Exemption> Exemptions() { return {}; }
   static constexpr Exceptions kExceptions = Exceptions::kTerminate;
+  static constexpr char kHost[] = "sd-event";
   static constexpr bool kSeveralThreads = false;
   // Its functions return ECHILD.
   static constexpr bool kRefusesForksItself = true;
