@@ -188,9 +188,6 @@ class BasicAsioExecutor final : public ReactorHost<BasicAsioExecutor<Brand>> {
     BasicAsioExecutor* const executor_;
   };
 
-  // How often one turn spins for mail and runs it, before other handlers have
-  // theirs.
-  static constexpr int kRoundsMax = 16;
   // How long a nested run relies on being woken. Another thread in run() may
   // have taken our handler, which then leaves a note and wakes nobody.
   static constexpr std::chrono::milliseconds kNestedWait{10};
@@ -357,12 +354,7 @@ template <class Brand>
 void BasicAsioExecutor<Brand>::RunTurn() {
   Reactor& reactor = this->reactor();
   reactor.PollDescriptors(0);
-  // What is still queued after RunQueued() has used up its budget waits for
-  // the next turn.
-  int rounds = kRoundsMax;
-  do {
-    reactor.RunQueued();
-  } while (!reactor.HasMail() && reactor.Spin() && --rounds > 0);
+  reactor.RunQueuedAndSpin();
 }
 
 template <class Brand>

@@ -164,25 +164,27 @@ Status BasicEpollExecutor<Brand>::Run(F first) {
 
 template <class Brand>
 void BasicEpollExecutor<Brand>::Turn(int timeout_ms) {
-  this->reactor().RunQueued();
+  if (timeout_ms != 0) {
+    this->reactor().RunQueuedAndSpin();
+  } else {
+    this->reactor().RunQueued();
+  }
   if (!stop_.load(std::memory_order_relaxed)) Wait(timeout_ms);
 }
 
 template <class Brand>
 void BasicEpollExecutor<Brand>::Wait(int timeout_ms) {
   Reactor& reactor = this->reactor();
-  if (reactor.HasMail()) {
-    reactor.PollDescriptors(0);
-  } else if (timeout_ms != 0 && reactor.Spin()) {
-    return;
-  } else if (reactor.Park()) {
+  if (reactor.Park()) {
     const int timer_ms = reactor.TimeoutMs();
     // Compared without signs, -1 is for ever.
-    reactor.PollDescriptors(static_cast<unsigned>(timer_ms) <
-                                    static_cast<unsigned>(timeout_ms)
-                                ? timer_ms
-                                : timeout_ms);
+    if (static_cast<unsigned>(timer_ms) < static_cast<unsigned>(timeout_ms)) {
+      timeout_ms = timer_ms;
+    }
+  } else {
+    timeout_ms = 0;
   }
+  reactor.PollDescriptors(timeout_ms);
 }
 
 template <class Brand>
@@ -201,7 +203,7 @@ absl::StatusOr<bool> BasicEpollExecutor<Brand>::Drain(
   Owning owning(owner_);
   if (!owning) return Elsewhere();
   for (;;) {
-    this->reactor().RunQueued();
+    this->reactor().RunQueuedAndSpin();
     if (this->reactor().outstanding() == 0) return true;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(
         deadline - std::chrono::steady_clock::now());

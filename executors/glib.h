@@ -125,10 +125,6 @@ class BasicGlibExecutor final : public ReactorHost<BasicGlibExecutor<Brand>> {
     GMainContext* const context_;
   };
 
-  // How often one dispatch spins for mail and runs it, before the context's
-  // other sources have their turn.
-  static constexpr int kRoundsMax = 16;
-
   BasicGlibExecutor(ReactorParts parts, GMainContext* context, int priority);
 
   static absl::Status Elsewhere() {
@@ -305,12 +301,7 @@ void BasicGlibExecutor<Brand>::RunTurn(bool readable) {
   } else {
     reactor.Unpark();
   }
-  // What is still queued after RunQueued() has used up its budget waits for
-  // the next turn.
-  int rounds = kRoundsMax;
-  do {
-    reactor.RunQueued();
-  } while (!reactor.HasMail() && reactor.Spin() && --rounds > 0);
+  reactor.RunQueuedAndSpin();
   --calling_;
 }
 

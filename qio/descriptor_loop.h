@@ -131,10 +131,6 @@ class DescriptorLoop {
     const Owning owning_;
   };
 
-  // How often one turn spins for mail and runs it, before the host's other
-  // sources have their turn.
-  static constexpr int kRoundsMax = 16;
-
   absl::Status Elsewhere() const {
     return absl::FailedPreconditionError(
         std::string("another thread is on the ") + kind_ + " loop");
@@ -179,12 +175,7 @@ inline void DescriptorLoop::Turn() noexcept {
 
 inline void DescriptorLoop::RunTurn() {
   reactor_.PollDescriptors(0);
-  // What is still queued after RunQueued() has used up its budget waits for
-  // the next turn.
-  int rounds = kRoundsMax;
-  do {
-    reactor_.RunQueued();
-  } while (!reactor_.HasMail() && reactor_.Spin() && --rounds > 0);
+  reactor_.RunQueuedAndSpin();
 }
 
 template <class F>
@@ -209,19 +200,18 @@ inline absl::StatusOr<bool> DescriptorLoop::Drain(Deadline deadline) {
 template <class Done>
 void DescriptorLoop::RunUntil(Done& done, Deadline deadline) {
   while (!done()) {
-    if (reactor_.HasMail()) {
-      reactor_.PollDescriptors(0);
-    } else if (!reactor_.Spin() && reactor_.Park()) {
-      int timeout_ms = -1;  // The timerfd wakes it.
+    int timeout_ms = 0;
+    if (!reactor_.HasMail() && reactor_.Park()) {
+      timeout_ms = -1;  // The timerfd wakes it.
       if (deadline != Deadline::max()) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(
             deadline - std::chrono::steady_clock::now());
         timeout_ms = static_cast<int>(
             std::clamp<std::int64_t>(left.count(), 0, INT_MAX));
       }
-      reactor_.PollDescriptors(timeout_ms);
     }
-    reactor_.RunQueued();
+    reactor_.PollDescriptors(timeout_ms);
+    reactor_.RunQueuedAndSpin();
   }
 }
 

@@ -11,7 +11,7 @@
 //   1. call Park() before it sleeps (false: do not sleep),
 //   2. call Unpark() after it slept,
 //   3. when poll_fd() is readable, or HasWork(): PollDescriptors(0), then
-//      RunQueued(),
+//      RunQueued() or RunQueuedAndSpin(),
 //   4. after Enter(), if HasWork(), Kick() so that it looks again,
 //   5. if it stops when idle: keep running while outstanding() is not zero.
 //
@@ -186,10 +186,6 @@ class Reactor {
   // How long the host may sleep, in milliseconds, rounded up; -1: for ever.
   int TimeoutMs() noexcept;
 
-  // Looks at the mailbox for a while instead of sleeping, if a worker is out
-  // and it pays. True: there is mail.
-  bool Spin() noexcept;
-
   // Waits for descriptors, unparks, and calls the watches of those that are
   // ready. Re-entrant. May throw what a callback throws: what else was ready
   // is found again the next time.
@@ -199,6 +195,11 @@ class Reactor {
   // most, then hands over the work that was started. Re-entrant; may throw what
   // a callback throws, after which the rest of the queue is as it was.
   void RunQueued(int budget_max = kBudget);
+
+  // The same, and again for what workers send while it pays to spin for that
+  // instead of sleeping: a few times, then the descriptors, and the host's
+  // other sources, have their turn.
+  void RunQueuedAndSpin();
 
   // Makes poll_fd() readable. Any number of kicks costs one look.
   void Kick() noexcept { core_->Kick(); }
@@ -304,6 +305,7 @@ class Reactor {
   };
 
   static constexpr int kEventsMax = 64;
+  static constexpr int kRoundsMax = 16;  // Spins of a turn.
   // So much work is handed over together, so that a worker begins while the
   // loop goes on. If they share a processor neither goes on while the other
   // does, and a switch costs as much as some hundred tasks: then it is whatever
@@ -365,6 +367,10 @@ class Reactor {
 
   // Starts work of a task, new and unlinked; it is handed over in chains.
   void StartWork(internal_workers::Work& work, Workers& workers) noexcept;
+
+  // Looks at the mailbox for a while instead of sleeping, if a worker is out
+  // and it pays. True: there is mail.
+  bool Spin() noexcept;
 
   // Blocks until `node` comes by mail, and runs it; the rest of the mail is
   // queued in its order.
@@ -975,6 +981,15 @@ void Reactor::RunQueuedAs(int budget_max) {
     FlushWork();
   }
   core_->returned().Flush();
+}
+
+inline void Reactor::RunQueuedAndSpin() {
+  // What is still queued after RunQueued() has used up its budget waits for
+  // the next turn.
+  int rounds = kRoundsMax;
+  do {
+    RunQueued();
+  } while (!HasMail() && Spin() && --rounds > 0);
 }
 
 inline void Reactor::FireTimers(int budget_max) {

@@ -120,6 +120,7 @@ class HandWorkers final : public Workers {
     kByHand,    // By the functions below.
     kAtOnce,    // When it is handed over.
     kInTheGap,  // When the loop is about to sleep, and asks where workers run.
+    kToASpin,   // Then too, and it looks for the result instead of sleeping.
   };
 
   explicit HandWorkers(When when = When::kByHand) : when_(when) {}
@@ -136,8 +137,8 @@ class HandWorkers final : public Workers {
     return {};
   }
   ProcessorHints* processor_hints() noexcept override {
-    if (when_ == When::kInTheGap) FinishAll();
-    return nullptr;
+    if (when_ >= When::kInTheGap) FinishAll();
+    return when_ == When::kToASpin ? &hints_ : nullptr;
   }
 
   // Each does it to the oldest, on this thread. False: there was none.
@@ -182,6 +183,7 @@ class HandWorkers final : public Workers {
   }
 
   const When when_;
+  ProcessorHints hints_;
   std::mutex mutex_;
   List started_, ran_;
 };
@@ -1862,6 +1864,50 @@ struct Tk22_AReadyWatchStarvesNoCompletion {
 };
 
 template <class H>
+struct Ex12_QuickTasksStarveNoDescriptor {
+  static constexpr char kRule[] =
+      "While each task is done as soon as the loop looks for its result, and "
+      "starts the next, a ready descriptor is served within a few turns";
+
+  static void Run() {
+    using E = typename H::Executor;
+    constexpr int kTasksMax = 4 * Reactor::kBudget, kWatchCalls = 8;
+    Loop<H> loop;
+    loop.harness().FollowClock();
+    const auto workers =
+        Use(loop, std::make_shared<HandWorkers>(HandWorkers::When::kToASpin));
+    support::Pipe pipe;
+    pipe.Write();
+    Watch<E> watch;
+    Timer<E> otherwise;  // Where the loop does not look before it sleeps.
+    int watched = 0, completed = 0, since = 0, worst = 0;
+    std::function<void(OnLoop<E>&)> start = [&](auto& on) {
+      RunInThread(on, [] {}).Then([&](auto& on, const absl::Status&) {
+        worst = std::max(worst, ++since);
+        if (watched == kWatchCalls || ++completed == 2 * kTasksMax) {
+          loop.harness().Stop(on);
+        } else {
+          start(on);
+        }
+      });
+    };
+    loop.Enter([&](auto& on) {
+      otherwise.StartEvery(on, std::chrono::milliseconds(1),
+                           [&](auto&) { workers->FinishAll(); });
+      (void)watch.Start(on, pipe.reader.get(), Condition::kIn,
+                        [&](auto& on, Condition) {
+                          since = 0;
+                          if (++watched == kWatchCalls) watch.Stop(on);
+                        });
+      start(on);
+    });
+    loop.harness().Run();
+    BOOST_TEST(watched == kWatchCalls);
+    BOOST_TEST(worst <= kTasksMax);
+  }
+};
+
+template <class H>
 struct Tk23_DestructionIsOrdered {
   static constexpr char kRule[] =
       "Inputs end with the worker, on its thread, before the loop can know the "
@@ -2640,6 +2686,7 @@ void AddTaskCases(Suite& suite) {
       Ex07_AStartedTaskNeedsNoMemory<H>, Ex08_AStartedTaskKeepsTheLoopAlive<H>,
       Ex09_NoLockOfAPoolIsHeldWhileUserCodeRuns<H>,
       Ex10_TasksEndWithTheExecutor<H>, Ex10_DestructorsMayStartTasks<H>,
+      Ex12_QuickTasksStarveNoDescriptor<H>,
       Ex17_AForkedChildMayOnlyDestroyTheLoop<H>,
       Rs12_AnotherLoopsWitnessEndsTheProgram<H>>();
 }
