@@ -54,9 +54,8 @@ class BasicLibuvExecutor final : public ReactorHost<BasicLibuvExecutor<Brand>> {
   // On `loop`, which has to live longer.
   //
   // Affinity:  the thread that runs `loop`, or any while nobody does.
-  // Errors:    of epoll_create1(2), eventfd(2), timerfd_create(2),
-  // epoll_ctl(2),
-  //            with their errno; nothing is left open then.
+  // Errors:    of epoll_create1(2), eventfd(2), timerfd_create(2) and
+  //            epoll_ctl(2), with their errno; nothing is left open then.
   static absl::StatusOr<std::unique_ptr<BasicLibuvExecutor>> Create(
       uv_loop_t* loop);
 
