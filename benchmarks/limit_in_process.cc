@@ -101,6 +101,8 @@ class Mailbox {
 // the other side would need this processor for it.
 class Spin {
  public:
+  explicit Spin(int limit_max) : limit_max_(limit_max), limit_(limit_max) {}
+
   // `here` is where this side runs, `there` the other one.
   bool For(const Mailbox& mailbox, std::atomic<int>& here,
            const std::atomic<int>& there) {
@@ -111,11 +113,11 @@ class Spin {
     int limit = limit_;
     if (limit < kLimitMin) {
       if (++given_up_ % 8 != 0) return false;
-      limit = kLimitMax;
+      limit = limit_max_;
     }
     for (int i = 0; i < limit; ++i) {
       if (!mailbox.empty()) {
-        limit_ = std::min(kLimitMax, 2 * std::max(limit_, kLimitMin));
+        limit_ = std::min(limit_max_, 2 * std::max(limit_, kLimitMin));
         return true;
       }
       __builtin_ia32_pause();
@@ -126,10 +128,10 @@ class Spin {
 
  private:
   static constexpr int kLimitMin = 16;
-  static constexpr int kLimitMax = 400;
 
   const bool is_on_ = absl::GetFlag(FLAGS_spin);
-  int limit_ = kLimitMax;
+  const int limit_max_;
+  int limit_;
   unsigned given_up_ = 0;
 };
 
@@ -166,7 +168,7 @@ class Loop {
   // Calls flush() whenever what had come has been run.
   template <class Flush>
   void Run(Flush flush) {
-    Spin spin;
+    Spin spin(400);
     std::array<epoll_event, 64> events;
     stopped_ = false;
     for (;;) {
@@ -243,7 +245,9 @@ class Worker {
   }
 
   void Main() {
-    Spin spin;
+    // As long as the loop takes to wake up: what that one sends finds it
+    // looking.
+    Spin spin(1600);
     for (;;) {
       Node* taken = mailbox_.Take();
       if (taken == nullptr) {

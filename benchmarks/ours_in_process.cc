@@ -39,10 +39,12 @@ class Ours {
       host_.Run([this](On& on) {
         qio::WorkerPool::Options options;
         options.threads_max = absl::GetFlag(FLAGS_workers);
-        if (!absl::GetFlag(FLAGS_spin)) options.spin_limit = 0;
+        if (!absl::GetFlag(FLAGS_spin)) {
+          options.spin_limit = 0;
+          on.executor().SetSpinLimit(on, 0);
+        }
         on.executor().UseWorkers(on,
                                  std::make_shared<qio::WorkerPool>(options));
-        on.executor().SetSpinLimit(on, options.spin_limit);
         host_.Stop(on);
       });
       Run(10 * size_.in_flight);

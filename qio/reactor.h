@@ -452,7 +452,8 @@ class Reactor {
   bool kick_unasked_ = false;
   Workers* chain_to_ = nullptr;
   std::array<std::shared_ptr<Workers>, 2> lanes_;
-  internal_adaptive_spin::AdaptiveSpin spin_;
+  internal_adaptive_spin::AdaptiveSpin spin_{
+      internal_adaptive_spin::kLoopSpinLimit};
 
   // Outstanding, by kind.
   std::array<std::int64_t, 2> tasks_{};  // The second: of workers.

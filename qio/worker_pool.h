@@ -50,7 +50,7 @@ class WorkerPool final : public Workers {
     // for seconds. What comes beyond it completes with Busy.
     int queue_max = 65'536;
     // Pauses before a thread sleeps; 0 never spins.
-    std::uint32_t spin_limit = internal_adaptive_spin::kSpinLimit;
+    std::uint32_t spin_limit = internal_adaptive_spin::kWorkerSpinLimit;
     // What its threads are called, in 15 characters at most.
     const char* name = "qio-worker";
     Diagnostics diagnostics{};
