@@ -165,7 +165,7 @@ Status BasicEpollExecutor<Brand>::Run(F first) {
 template <class Brand>
 void BasicEpollExecutor<Brand>::Turn(int timeout_ms) {
   if (timeout_ms != 0) {
-    this->reactor().RunQueuedAndSpin();
+    this->reactor().RunQueuedAndSpin(&stop_);
   } else {
     this->reactor().RunQueued();
   }

@@ -201,6 +201,7 @@ template <class Done>
 void DescriptorLoop::RunUntil(Done& done, Deadline deadline) {
   while (!done()) {
     int timeout_ms = 0;
+    // Park() knows of no timer that is due and taken out of the wheel.
     if (!reactor_.HasMail() && reactor_.Park()) {
       timeout_ms = -1;  // The timerfd wakes it.
       if (deadline != Deadline::max()) {

@@ -22,6 +22,7 @@
 #define QIO_REACTOR_H_
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -198,8 +199,8 @@ class Reactor {
 
   // The same, and again for what workers send while it pays to spin for that
   // instead of sleeping: a few times, then the descriptors, and the host's
-  // other sources, have their turn.
-  void RunQueuedAndSpin();
+  // other sources, have their turn. Not once `stop` is true, if that is given.
+  void RunQueuedAndSpin(const std::atomic<bool>* stop = nullptr);
 
   // Makes poll_fd() readable. Any number of kicks costs one look.
   void Kick() noexcept { core_->Kick(); }
@@ -984,12 +985,13 @@ void Reactor::RunQueuedAs(int budget_max) {
   core_->returned().Flush();
 }
 
-inline void Reactor::RunQueuedAndSpin() {
+inline void Reactor::RunQueuedAndSpin(const std::atomic<bool>* stop) {
   // What is still queued after RunQueued() has used up its budget waits for
   // the next turn.
   int rounds = kRoundsMax;
   do {
     RunQueued();
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) return;
   } while (!HasMail() && Spin() && --rounds > 0);
 }
 

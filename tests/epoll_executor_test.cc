@@ -6,8 +6,12 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "qio/executors/epoll.h"
@@ -15,6 +19,7 @@
 #include "qio/post.h"
 #include "qio/task.h"
 #include "qio/timer.h"
+#include "qio/workers.h"
 
 namespace qio {
 namespace {
@@ -61,6 +66,54 @@ BOOST_AUTO_TEST_CASE(AStoppedLoopHasHandedOverWhatItStarted) {
   BOOST_TEST(completions == 0);
   BOOST_TEST(loop->Drain(deadline).value());
   BOOST_TEST(completions == 1);
+}
+
+// A worker that is done just when the loop begins to spin for it.
+class DoneForASpin final : public Workers {
+ public:
+  ~DoneForASpin() override { Finish(); }
+  void Submit(internal_workers::Work* first) noexcept override {
+    work_ = first;
+  }
+  std::vector<std::string> Shutdown(
+      std::chrono::steady_clock::time_point) override {
+    return {};
+  }
+  ProcessorHints* processor_hints() noexcept override {
+    Finish();
+    return &hints_;
+  }
+
+ private:
+  void Finish() noexcept {
+    if (work_ == nullptr) return;
+    internal_workers::Work* const work = std::exchange(work_, nullptr);
+    work->ops->run(work);
+    work->ops->publish(work);
+  }
+
+  internal_workers::Work* work_ = nullptr;
+  ProcessorHints hints_;
+};
+
+BOOST_AUTO_TEST_CASE(AStoppedLoopSpinsForNoMore) {
+  auto loop = *Loop::Create();
+  int completions = 0;
+  std::function<void(On&)> next = [&](On& on) {
+    RunInThread(on, [] {}).Then([&](On& on, const absl::Status&) {
+      if (++completions == 5) on.executor().Stop(on);
+      if (completions < 10) next(on);
+    });
+  };
+  BOOST_TEST(loop->Run([&](On& on) {
+                   on.executor().UseWorkers(on,
+                                            std::make_shared<DoneForASpin>());
+                   next(on);
+                 })
+                 .ok());
+  BOOST_TEST(completions == 5);
+  BOOST_TEST(loop->Drain(std::chrono::steady_clock::now() + 10s).value());
+  BOOST_TEST(completions == 10);
 }
 
 BOOST_AUTO_TEST_CASE(NullWorkersAreANewPool) {
